@@ -1,0 +1,43 @@
+/* Addition, rescaling (activation functions included), softmax. */
+#ifndef LAM_ELEMENTWISE_H
+#define LAM_ELEMENTWISE_H
+
+#include "lam.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* y = clamp(zero + round_half_up(((a - a_zero) * a_multiplier + (b - b_zero) * b_multiplier) / 2^shift), low, high),
+ * the sum exact in 64 bits. y may be a or b. */
+typedef struct {
+    uint32_t n;
+    int32_t a_multiplier, b_multiplier; /* 0 .. 2^31-1 */
+    uint8_t shift;                      /* 1 .. 32 */
+    uint8_t a_zero, b_zero;
+    uint8_t zero, low, high;
+} lam_add_desc;
+void lam_add(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
+
+/* y = requant(x - in_zero). y may be x. */
+typedef struct {
+    uint32_t n;
+    uint8_t in_zero;
+    lam_requant q; /* never per channel */
+} lam_rescale_desc;
+void lam_rescale(const lam_rescale_desc *d, const uint8_t *x, uint8_t *y);
+
+/* For each row: e[c] = exp[max(x) - x[c]], y[c] = min(255, zero + floor((e[c] * multiplier + sum(e) / 2) / sum(e))).
+ * exp[k] = round(2^23 * e^(-k * scale of x)); multiplier = 1 / scale of y, rounded. y may be x. */
+typedef struct {
+    uint32_t rows, cols;
+    const uint32_t *exp; /* 256 */
+    uint32_t multiplier; /* 1 .. 2^16 */
+    uint8_t zero;
+} lam_softmax_desc;
+void lam_softmax(const lam_softmax_desc *d, const uint8_t *x, uint8_t *y);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,41 @@
+/* Operators that only move bytes: padding, concatenation, the edge between the caller and the arena. */
+#ifndef LAM_MOVE_H
+#define LAM_MOVE_H
+
+#include "lam.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Constant padding of rows and columns. */
+typedef struct {
+    uint16_t channels, in_h, in_w;
+    uint16_t top, left, bottom, right;
+    uint8_t value;
+} lam_pad2d_desc;
+void lam_pad2d(const lam_pad2d_desc *d, const uint8_t *x, uint8_t *y);
+
+/* One input of a concatenation: `bytes` of it stand side by side in each of the `outer` blocks of y. */
+typedef struct {
+    uint32_t bytes;
+    uint8_t rescale; /* 0: copied as it is, 1: requantised */
+    uint8_t in_zero;
+    lam_requant q;
+} lam_concat_part;
+
+typedef struct {
+    uint32_t outer;
+    uint16_t n_parts;
+    const lam_concat_part *parts;
+} lam_concat_desc;
+void lam_concat(const lam_concat_desc *d, const uint8_t *const *x, uint8_t *y);
+
+/* Copies n bytes and adds `offset` (0 or 128) to each, modulo 256: int8_t at the model's edge is uint8_t + 128 inside.
+ * y may be x. */
+void lam_copy(const void *x, void *y, size_t n, uint8_t offset);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
