@@ -1,0 +1,233 @@
+"""From a lowered graph and its memory plan to C text. Python decides, templates print."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+import jinja2
+import numpy as np
+
+import lamella
+from lamella import formats
+from lamella.codegen import cdata, names, operators
+from lamella.codegen.ir import Graph, Node, Port
+from lamella.codegen.plan import MemoryPlan
+
+RUNTIME_API = 1
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One call of the generated code."""
+
+    index: int  # of the node in the graph
+    name: str  # C identifier
+    title: str  # what and how, for a comment
+    function: str
+    descriptor: cdata.Struct
+    arguments: tuple[str, ...]
+    output: str
+    output_bytes: int
+
+
+@dataclass(frozen=True)
+class CPort:
+    """An input or output as C sees it."""
+
+    title: str  # name in the ONNX file
+    ctype: str
+    bytes: int
+    offset: int
+    argument: str  # parameter of <name>_run
+    macro: str  # INPUT, or INPUT_1 where there are several
+    scale: str
+    zero_point: int
+    flip: int
+    shape: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything the templates print."""
+
+    name: str
+    source: str
+    sha256: str
+    version: str
+    graph: Graph
+    plan: MemoryPlan
+    layers: tuple[Layer, ...]
+    inputs: tuple[CPort, ...]
+    outputs: tuple[CPort, ...]
+    headers: tuple[str, ...]
+    runtime_files: tuple[str, ...]
+    macs: int
+    weights: int
+    weight_bytes: int
+    runtime_api: int = RUNTIME_API
+    layer_names: Mapping[str, str] = field(default_factory=dict)  # node name -> C identifier
+
+    @property
+    def upper(self) -> str:
+        """Prefix of macros."""
+        return self.name.upper()
+
+    @property
+    def weight_symbols(self) -> list[str]:
+        """C names of the packed weights."""
+        return [f"{self.name}_{layer.name}_{a.suffix}" for layer in self.layers for a in cdata.arrays(layer.descriptor) if a.is_weights]
+
+
+def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str) -> Model:
+    """The model as data for the templates."""
+    running = [(k, node) for k, node in enumerate(graph.nodes) if node.choice is not None]
+    identifiers = names.unique([node.name for _, node in running], "layer")
+    layers = tuple(_layer(graph, plan, k, node, c) for (k, node), c in zip(running, identifiers, strict=True))
+    kernels = [operators.kernel(node) for _, node in running]
+    format_records = [formats.get(node.choice.format) for _, node in running if node.choice.format]
+    used = {symbol for layer in layers for symbol in cdata.symbols(layer.descriptor)}
+    format_headers = {f"lam_format_{r.name}.h" for r in format_records if {r.c_unpack, r.c_positions} & used}
+    format_files = {f for r in format_records if {r.c_unpack, r.c_positions} & used for f in r.sources}
+    headers = {kernel.header for kernel in kernels} | format_headers | {"lam_move.h"}
+    files = {f for kernel in kernels for f in kernel.sources} | format_files | {"src/lam_copy.c"}
+    levels = [node.attributes.levels.size for _, node in running if hasattr(node.attributes, "levels")]
+    return Model(
+        name=name,
+        source=names.comment(source),
+        sha256=sha256,
+        version=lamella.__version__,
+        graph=graph,
+        plan=plan,
+        layers=layers,
+        inputs=_ports(graph, plan, graph.inputs, "in"),
+        outputs=_ports(graph, plan, graph.outputs, "out"),
+        headers=tuple(sorted(headers)),
+        runtime_files=tuple(sorted(files)),
+        macs=sum(operators.get(node.op).macs(graph, node) for _, node in running),
+        weights=sum(levels),
+        weight_bytes=sum(node.choice.weight_bytes for _, node in running),
+        layer_names={node.name: c for (_, node), c in zip(running, identifiers, strict=True)},
+    )
+
+
+def _layer(graph: Graph, plan: MemoryPlan, index: int, node: Node, name: str) -> Layer:
+    operator, kernel, choice = operators.get(node.op), operators.kernel(node), node.choice
+    x, y = graph.tensors[node.inputs[0]], graph.tensors[node.output]
+    what = f"{node.op} {operator.details(graph, node)}".strip()
+    title = f"{what}, {shape_text(x.shape)} -> {shape_text(y.shape)}"
+    if choice.format:
+        levels = node.attributes.levels
+        title += f"; {choice.format}, {levels.size} weights, {100 * np.count_nonzero(levels) / levels.size:.1f} % not zero"
+        title += f", {choice.weight_bytes} bytes"
+    inputs = [f"a + {plan.offsets[t]}" for t in node.inputs]
+    if kernel.takes_array:
+        inputs = [f"(const uint8_t *const[]){{{', '.join(inputs)}}}"]
+    output = f"a + {plan.offsets[node.output]}"
+    arguments = [f"&{name}", *inputs, output]
+    if kernel.takes_scratch:
+        arguments.append(f"a + {plan.scratch[node.name]}" if choice.scratch_bytes else "NULL")
+    return Layer(index, name, names.comment(title), kernel.function, kernel.describe(graph, node), tuple(arguments), output, y.bytes)
+
+
+def _ports(graph: Graph, plan: MemoryPlan, ports: tuple[Port, ...], word: str) -> tuple[CPort, ...]:
+    several = len(ports) > 1
+    found = []
+    for k, port in enumerate(ports, 1):
+        tensor = graph.tensor_of(port)
+        suffix = f"_{k}" if several else ""
+        found.append(
+            CPort(
+                title=names.comment(port.name),
+                ctype=f"{port.raw_dtype}_t",
+                bytes=tensor.bytes,
+                offset=plan.offsets[port.tensor],
+                argument=word + suffix,
+                macro={"in": "INPUT", "out": "OUTPUT"}[word] + suffix,
+                scale=f"{np.float32(tensor.quantization.scale):.9g}".replace("e", "e") + _float_suffix(tensor.quantization.scale),
+                zero_point=tensor.quantization.zero - port.offset,
+                flip=port.offset,
+                shape=shape_text(tensor.shape),
+            )
+        )
+    return tuple(found)
+
+
+def _float_suffix(scale: float) -> str:
+    text = f"{np.float32(scale):.9g}"
+    return "f" if "." in text or "e" in text else ".0f"
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape without its batch axis: 20x12x12."""
+    return "x".join(str(d) for d in shape[1:]) or "1"
+
+
+def render(template: str, package: str = "lamella.codegen", **values) -> str:
+    """The text of a template; a name that the values lack is an error."""
+    return _environment(package).get_template(template).render(**values)
+
+
+def _environment(package: str) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package),
+        undefined=jinja2.StrictUndefined,
+        line_statement_prefix="%%",
+        line_comment_prefix="%#",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters |= {"rows": rows, "comment": names.comment}
+    environment.globals |= {"initializer": initializer, "cdata": cdata, "prod": prod}
+    return environment
+
+
+def rows(array: cdata.Array, width: int = 116) -> list[str]:
+    """The values of an array as lines of fixed-width columns."""
+    values = array.values.reshape(-1)
+    if array.ctype == "uint8_t" and array.is_weights:
+        texts = [f"0x{v:02x}," for v in values.tolist()]
+    else:
+        texts = [f"{_literal(v, array.ctype)}," for v in values.tolist()]
+        cell = max(map(len, texts), default=1)
+        texts = [text.rjust(cell) for text in texts]
+    per_row = max(1, (width - 4) // (max(map(len, texts), default=1) + 1))
+    per_row = 1 << (per_row.bit_length() - 1)
+    return [" ".join(texts[k : k + per_row]) for k in range(0, len(texts), per_row)]
+
+
+def _literal(value: int, ctype: str) -> str:
+    if ctype == "int32_t" and value == -(2**31):
+        return "INT32_MIN"
+    return f"{value}u" if ctype == "uint32_t" else str(value)
+
+
+def initializer(value: cdata.Value, prefix: str, indent: int = 1) -> str:
+    """A struct initialiser with named members, one a line; arrays by the name <prefix>_<suffix>."""
+    if isinstance(value, cdata.Struct):
+        pad = "    " * indent
+        lines = [f"{pad}.{key} = {initializer(item, prefix, indent + 1)}," for key, item in value.fields.items()]
+        if all("\n" not in line for line in lines) and sum(len(line.strip()) + 1 for line in lines) < 90:
+            return "{" + " ".join(line.strip() for line in lines).rstrip(",") + "}"
+        return "{\n" + "\n".join(_packed(lines, pad)) + "\n" + "    " * (indent - 1) + "}"
+    if isinstance(value, (cdata.Array, cdata.StructArray)):
+        return f"{prefix}_{value.suffix}"
+    if isinstance(value, cdata.Symbol):
+        return value.name
+    return "NULL" if value is None else str(value)
+
+
+def _packed(lines: list[str], pad: str) -> list[str]:
+    """Members whose names begin alike (in_c, in_h, in_w) share a line."""
+    packed: list[str] = []
+    previous = ""
+    for line in lines:
+        stem = line.strip()[1:].split(" ")[0].split("_")[0]
+        plain = "\n" not in line and "{" not in line and "_" in line.split("=")[0]
+        if plain and packed and stem == previous and len(packed[-1]) + len(line.strip()) < 110:
+            packed[-1] += " " + line.strip()
+        else:
+            packed.append(line)
+        previous = stem if plain else ""
+    return packed

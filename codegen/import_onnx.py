@@ -1,0 +1,570 @@
+"""Read a quantised ONNX file (QuantizeLinear / DequantizeLinear around float operators) into a Graph.
+
+No private metadata is needed: formats, ternary layers and ranges are seen from the values. The method: every float
+tensor of the file that is followed by QuantizeLinear stands for an integer activation; operators in between (Relu,
+Clip, pooling, reshaping) are folded or moved behind it, which is exact because quantisation is monotone.
+"""
+
+from dataclasses import dataclass
+from math import floor
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from lamella import requant
+from lamella.codegen import operators
+from lamella.codegen.ir import Graph, Node, Port, Quantization, Requant, Tensor
+from lamella.errors import UnsupportedError, UsageError
+
+#: Operators of the file format that the reader itself resolves.
+STRUCTURAL = ("QuantizeLinear", "DequantizeLinear", "Constant", "Identity", "Dropout")
+#: Larger tensors are refused before any memory is taken for them.
+LARGEST_TENSOR = 1 << 28
+
+_RAW = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT8: "int8"}
+
+
+@dataclass(frozen=True)
+class Sink:
+    """Where a float result goes: quantisation and range (activation functions included) of the integer result."""
+
+    quantization: Quantization
+    low: int = 0
+    high: int = 255
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Integer weights: levels int16 as in the file, scales float32 of shape (1,) or (n,), and the axis of the n."""
+
+    levels: np.ndarray
+    scales: np.ndarray
+    axis: int
+
+
+@dataclass(frozen=True)
+class _Dequantized:
+    """A constant behind DequantizeLinear."""
+
+    levels: np.ndarray
+    scales: np.ndarray
+    axis: int
+
+    def real(self) -> np.ndarray:
+        scales = self.scales
+        if scales.size > 1:
+            scales = scales.reshape([-1 if a == self.axis else 1 for a in range(self.levels.ndim)])
+        return (self.levels * scales).astype(np.float32)
+
+
+def read(path: str | Path) -> Graph:
+    """The graph of an ONNX file. Raises UsageError if it cannot be read, UnsupportedError if it holds what is not supported."""
+    path = Path(path)
+    model = load(path)
+    return Reader(model, path).graph()
+
+
+def load(path: Path) -> onnx.ModelProto:
+    """Parse and check an ONNX file, without external data."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        model = onnx.load_model(path, load_external_data=False)
+    except Exception as error:  # protobuf raises several kinds, all meaning the same to the user
+        raise UsageError(f"{path}: not an ONNX file, or a damaged one ({type(error).__name__}); export it again") from None
+    if not model.graph.node:
+        raise UsageError(f"{path}: not an ONNX file, or one without operators; export it again")
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise UnsupportedError(
+                f"{path}: initializer {tensor.name!r} lies in an external file; save the model with the weights inside"
+            )
+        if len(tensor.dims) and np.prod([float(d) for d in tensor.dims]) > LARGEST_TENSOR:
+            raise UnsupportedError(f"{path}: initializer {tensor.name!r} has more than {LARGEST_TENSOR} elements")
+    known = operators.by_onnx_type()
+    unknown = [n for n in model.graph.node if n.domain not in ("", "ai.onnx") or n.op_type not in (*known, *STRUCTURAL)]
+    # Constant sub-graphs (Shape, Gather, ... behind a Reshape) are evaluated by onnx itself, see Reader._fold.
+    if unknown:
+        foldable = _foldable(model)
+        unknown = [n for n in unknown if n.output[0] not in foldable]
+    if unknown:
+        listed = "; ".join(f"{n.name or n.output[0]}: {n.domain + '.' if n.domain else ''}{n.op_type}" for n in unknown[:10])
+        raise UnsupportedError(
+            f"{path}: operators that are not supported: {listed}. `lamella operators` lists what is; "
+            "leave them outside the exported network or replace them"
+        )
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"{path}: not a valid ONNX model: {reason}; export it again") from None
+    return model
+
+
+def _foldable(model: onnx.ModelProto) -> set[str]:
+    """Tensors that are constant once the batch is 1: results of nodes fed by constants, and shapes."""
+    constant = {t.name for t in model.graph.initializer} | {""}
+    for node in model.graph.node:
+        if node.op_type == "Shape" or (node.op_type != "DequantizeLinear" and all(i in constant for i in node.input)):
+            constant.update(node.output)
+    return constant
+
+
+class Reader:
+    """The state of one import. Operators' `read` functions use its public methods."""
+
+    def __init__(self, model: onnx.ModelProto, path: Path):
+        self.path = path
+        self.model = model
+        self.tensors: dict[str, Tensor] = {}
+        self.nodes: list[Node] = []
+        self._constants = {t.name: self._array(t) for t in model.graph.initializer}
+        self._dequantized: dict[str, _Dequantized] = {}
+        self._values: dict[str, str] = {}  # float ONNX tensor -> tensor whose dequantised value it has
+        self._integers: dict[str, str] = {}  # integer ONNX tensor -> tensor
+        self._raw_dtypes: dict[str, str] = {}  # tensor of the graph's input -> raw type
+        self._absorbed: set[int] = set()  # nodes already folded into another, by id
+        self._renamed: dict[str, list[str]] = {}  # float tensor -> results of the absorbed nodes behind it
+        self._consumers: dict[str, list[onnx.NodeProto]] = {}
+        for node in model.graph.node:
+            for name in node.input:
+                self._consumers.setdefault(name, []).append(node)
+        self._outputs = {o.name for o in model.graph.output}
+
+    # -- the way through ---------------------------------------------------------------------------------------------
+
+    def graph(self) -> Graph:
+        """Read everything."""
+        inputs = self._read_inputs()
+        for node in self.model.graph.node:
+            if id(node) in self._absorbed:
+                continue
+            if node.op_type == "QuantizeLinear":
+                self._read_quantize(node)
+            elif node.op_type == "DequantizeLinear":
+                self._read_dequantize(node)
+            elif node.op_type in ("Identity", "Dropout"):
+                self._alias(node.input[0], node.output[0])
+            elif not self._fold(node):
+                operator = operators.by_onnx_type().get(node.op_type)
+                if operator is None:
+                    raise self.unsupported(node, "its input is not constant")
+                operator.read(self, node)
+        ports = tuple(self._input_port(value, tensor) for value, tensor in inputs)
+        outputs = tuple(self._output_port(value) for value in self.model.graph.output)
+        name = self.model.graph.name
+        return Graph(name, ports, outputs, dict(self.tensors), tuple(self.nodes))
+
+    def _read_inputs(self) -> list[tuple[onnx.ValueInfoProto, str]]:
+        found = []
+        for value in self.model.graph.input:
+            if value.name in self._constants:
+                continue
+            tensor_type = value.type.tensor_type
+            if not value.type.HasField("tensor_type") or not tensor_type.HasField("shape"):
+                raise UnsupportedError(f"{self.path}: input {value.name!r} has no shape; export with a fixed shape")
+            shape = [d.dim_value if d.HasField("dim_value") else None for d in tensor_type.shape.dim]
+            if not shape:
+                raise UnsupportedError(f"{self.path}: input {value.name!r} is a scalar; a batch axis is expected")
+            if any(d is None or d < 1 for d in shape[1:]):
+                raise UnsupportedError(
+                    f"{self.path}: input {value.name!r} has a symbolic axis other than the batch "
+                    f"({', '.join(d.dim_param or str(d.dim_value) for d in tensor_type.shape.dim)}); export with fixed sizes"
+                )
+            if shape[0] not in (None, 0, 1):
+                raise UnsupportedError(f"{self.path}: input {value.name!r} has batch {shape[0]}; export with batch 1 or symbolic")
+            shape = (1, *shape[1:])
+            if np.prod([float(d) for d in shape]) > LARGEST_TENSOR:
+                raise UnsupportedError(f"{self.path}: input {value.name!r} has more than {LARGEST_TENSOR} elements")
+            found.append((value, self._input_tensor(value, shape)))
+        if not found:
+            raise UnsupportedError(f"{self.path}: the model has no input")
+        return found
+
+    def _input_tensor(self, value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> str:
+        element = value.type.tensor_type.elem_type
+        wanted = {onnx.TensorProto.FLOAT: "QuantizeLinear"}.get(element) or ("DequantizeLinear" if element in _RAW else None)
+        if wanted is None:
+            kind = onnx.TensorProto.DataType.Name(element).lower()
+            raise UnsupportedError(f"{self.path}: input {value.name!r} has element type {kind}; float32, uint8 and int8 are supported")
+        users = self._consumers.get(value.name, [])
+        if wanted == "QuantizeLinear" and not any(n.op_type == "QuantizeLinear" for n in self.model.graph.node):
+            self._refuse_float()
+        if not users or any(n.op_type != wanted or n.input[0] != value.name for n in users):
+            names = ", ".join(n.name or n.op_type for n in users) or "nothing"
+            raise UnsupportedError(
+                f"{self.path}: input {value.name!r} goes to {names}; it must go to {wanted} alone, so that its scale is known"
+            )
+        parameters = [self._quantization(n) for n in users]
+        if len({p for p, _ in parameters}) > 1:
+            raise UnsupportedError(f"{self.path}: input {value.name!r} is quantised in different ways; use one scale")
+        quantization, raw = parameters[0]
+        if element in _RAW and _RAW[element] != raw:
+            raise UsageError(f"{self.path}: input {value.name!r} and its zero point differ in type")
+        name = self._add_tensor(value.name, shape, quantization)
+        self._raw_dtypes[name] = raw
+        if wanted == "QuantizeLinear":
+            self._values[value.name] = name
+        else:
+            self._integers[value.name] = name
+        return name
+
+    def _refuse_float(self) -> None:
+        for name, array in self._constants.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise UsageError(f"{self.path}: weights {name!r} hold NaN or infinity; train or export the model again")
+        raise UnsupportedError(
+            f"{self.path}: a float model; it must be quantised first: export from `lamella train`, or use "
+            "onnxruntime.quantization.quantize_static with QuantFormat.QDQ"
+        )
+
+    def _input_port(self, value: onnx.ValueInfoProto, tensor: str) -> Port:
+        raw = self._raw_dtypes[tensor]
+        dtype = "float32" if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT else raw
+        return Port(value.name, tensor, dtype, raw)
+
+    def _output_port(self, value: onnx.ValueInfoProto) -> Port:
+        producer = next((n for n in self.model.graph.node if value.name in n.output), None)
+        while producer is not None and producer.op_type in ("Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze"):
+            producer = next((n for n in self.model.graph.node if producer.input[0] in n.output), None)
+        if value.name in self._values and producer is not None and producer.op_type == "DequantizeLinear":
+            _, raw = self._quantization(producer)
+            return Port(value.name, self._values[value.name], "float32", raw)
+        if value.name in self._integers:
+            raw = _RAW[value.type.tensor_type.elem_type] if value.type.tensor_type.elem_type in _RAW else "uint8"
+            return Port(value.name, self._integers[value.name], raw, raw)
+        raise UnsupportedError(
+            f"{self.path}: output {value.name!r} is not quantised; end the model in QuantizeLinear and DequantizeLinear"
+        )
+
+    def _read_quantize(self, node: onnx.NodeProto) -> None:
+        source = node.input[0]
+        if source in self._constants:
+            self._quantize_constant(node)
+            return
+        quantization, _ = self._quantization(node)
+        tensor = self._values.get(source)
+        if tensor is None:
+            raise self.unsupported(node, f"its input {source!r} has no quantised value")
+        if self.tensors[tensor].quantization != quantization:
+            tensor = self._rescale(node, tensor, Sink(quantization))
+        self._integers[node.output[0]] = tensor
+
+    def _read_dequantize(self, node: onnx.NodeProto) -> None:
+        source = node.input[0]
+        if source in self._constants:
+            self._dequantize_constant(node)
+            return
+        if source not in self._integers:
+            raise self.unsupported(node, f"its input {source!r} is not a quantised tensor")
+        quantization, _ = self._quantization(node)
+        tensor = self._integers[source]
+        if self.tensors[tensor].quantization != quantization:
+            raise self.unsupported(node, "its scale or zero point differ from those of the QuantizeLinear before it")
+        self._values[node.output[0]] = tensor
+
+    def _alias(self, source: str, target: str) -> None:
+        for table in (self._constants, self._dequantized, self._values, self._integers):
+            if source in table:
+                table[target] = table[source]
+
+    def _fold(self, node: onnx.NodeProto) -> bool:
+        """Evaluate a node whose inputs are all constant (or the shape of an activation)."""
+        if node.op_type == "Shape":
+            known = self._values.get(node.input[0]) or self._integers.get(node.input[0])
+            if known is not None and not node.attribute:
+                self._constants[node.output[0]] = np.array(self.tensors[known].shape, np.int64)
+                return True
+        if not all(name == "" or name in self._constants for name in node.input):
+            return False
+        from onnx.reference import ReferenceEvaluator
+
+        feeds = {name: self._constants[name] for name in node.input if name}
+        try:
+            opset = [onnx.helper.make_opsetid(o.domain, o.version) for o in self.model.opset_import]
+            infos = [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in feeds]
+            outs = [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in node.output if n]
+            graph = onnx.helper.make_graph([node], "constant", infos, outs)
+            results = ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=opset)).run(None, feeds)
+        except Exception as error:
+            raise self.unsupported(node, f"its constant value cannot be computed ({type(error).__name__})") from None
+        self._constants.update(zip([n for n in node.output if n], map(np.asarray, results), strict=True))
+        return True
+
+    # -- constants ---------------------------------------------------------------------------------------------------
+
+    def _array(self, tensor: onnx.TensorProto) -> np.ndarray:
+        try:
+            return numpy_helper.to_array(tensor)
+        except Exception:
+            raise UsageError(f"{self.path}: initializer {tensor.name!r} is damaged; export the model again") from None
+
+    def _finite(self, name: str, array: np.ndarray) -> np.ndarray:
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UsageError(f"{self.path}: weights {name!r} hold NaN or infinity; train or export the model again")
+        return array
+
+    def _scale_and_zero(self, node: onnx.NodeProto) -> tuple[np.ndarray, np.ndarray, np.dtype]:
+        """Scales (float32, 1-d), zero points (int64, 1-d) and integer type of a Quantize/DequantizeLinear."""
+        name = node.input[1]
+        if name not in self._constants:
+            raise self.unsupported(node, f"its scale {name!r} is not constant")
+        attributes = self.attributes(node, axis=1, block_size=0, saturate=1, output_dtype=0, precision=0)
+        if attributes["block_size"]:
+            raise self.unsupported(node, "block quantisation; use a scale per tensor or per channel")
+        scale = np.atleast_1d(self._constants[name]).astype(np.float32)
+        if not np.isfinite(scale).all() or (scale <= 0).any():
+            raise UsageError(f"{self.path}: node {self.label(node)}: scale {name!r} must be positive and finite")
+        if len(node.input) > 2 and node.input[2]:
+            if node.input[2] not in self._constants:
+                raise self.unsupported(node, "its zero point is not constant")
+            zero = np.atleast_1d(self._constants[node.input[2]])
+            dtype = zero.dtype
+        else:
+            dtype = np.dtype(np.uint8)
+            if attributes["output_dtype"]:
+                dtype = onnx.helper.tensor_dtype_to_np_dtype(attributes["output_dtype"])
+            elif node.op_type == "DequantizeLinear" and node.input[0] in self._constants:
+                dtype = self._constants[node.input[0]].dtype
+            zero = np.zeros(1, np.int64)
+        zero = zero.astype(np.int64)
+        if scale.ndim != 1 or zero.ndim != 1 or zero.size not in (1, scale.size):
+            raise UsageError(f"{self.path}: node {self.label(node)}: scale and zero point differ in shape")
+        return scale, zero, dtype
+
+    def _quantization(self, node: onnx.NodeProto) -> tuple[Quantization, str]:
+        """Quantisation of an activation (uint8 inside) and its raw type."""
+        scale, zero, dtype = self._scale_and_zero(node)
+        if scale.size != 1:
+            raise self.unsupported(node, "an activation with a scale per channel; use one scale per tensor")
+        if dtype == np.uint8:
+            return Quantization(float(scale[0]), int(zero[0])), "uint8"
+        if dtype == np.int8:
+            return Quantization(float(scale[0]), int(zero[0]) + 128), "int8"
+        raise self.unsupported(node, f"activations of type {dtype}; use uint8 or int8")
+
+    def _quantize_constant(self, node: onnx.NodeProto) -> None:
+        scale, zero, dtype = self._scale_and_zero(node)
+        if dtype.kind not in "iu":
+            raise self.unsupported(node, f"weights of type {dtype}; use integers")
+        values = self._finite(node.input[0], self._constants[node.input[0]]).astype(np.float32)
+        axis = self.attributes(node, axis=1, block_size=0, saturate=1, output_dtype=0, precision=0)["axis"]
+        shape = [-1 if a == axis % max(values.ndim, 1) else 1 for a in range(values.ndim)]
+        info = np.iinfo(dtype)
+        q = np.rint(values / (scale.reshape(shape) if scale.size > 1 else scale[0])).astype(np.float64)
+        q = np.clip(q + (zero.reshape(shape) if zero.size > 1 else zero[0]), info.min, info.max)
+        self._constants[node.output[0]] = q.astype(dtype)
+
+    def _dequantize_constant(self, node: onnx.NodeProto) -> None:
+        scale, zero, _ = self._scale_and_zero(node)
+        values = self._constants[node.input[0]]
+        if values.dtype.kind not in "iu" and "int4" not in str(values.dtype):
+            raise self.unsupported(node, f"weights of type {values.dtype}; use integers")
+        axis = self.attributes(node, axis=1, block_size=0, saturate=1, output_dtype=0, precision=0)["axis"]
+        axis = axis % max(values.ndim, 1)
+        if scale.size > 1 and (values.ndim == 0 or values.shape[axis] != scale.size):
+            raise UsageError(f"{self.path}: node {self.label(node)}: {scale.size} scales for shape {values.shape}")
+        shape = [-1 if a == axis else 1 for a in range(values.ndim)]
+        levels = values.astype(np.int64) - (zero.reshape(shape) if zero.size > 1 else zero[0])
+        self._dequantized[node.output[0]] = _Dequantized(levels, scale, axis)
+
+    # -- for the operators -------------------------------------------------------------------------------------------
+
+    def label(self, node: onnx.NodeProto) -> str:
+        """What a message calls a node: its name, or its first output."""
+        return f"{(node.name or node.output[0])!r} ({node.op_type})"
+
+    def unsupported(self, node: onnx.NodeProto, reason: str) -> UnsupportedError:
+        """An error that names the node."""
+        return UnsupportedError(f"{self.path}: node {self.label(node)}: {reason}")
+
+    def attributes(self, node: onnx.NodeProto, **defaults) -> dict:
+        """Attributes of a node over their defaults; one that is not in `defaults` is refused by name."""
+        found = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        for name in found:
+            if name not in defaults:
+                raise self.unsupported(node, f"attribute {name!r} is not supported; export the model without it")
+        found = {k: v.decode() if isinstance(v, bytes) else v for k, v in found.items()}
+        return {**defaults, **found}
+
+    def activation(self, node: onnx.NodeProto, index: int) -> Tensor:
+        """The quantised activation behind an input of a node."""
+        name = node.input[index] if index < len(node.input) else ""
+        tensor = self._values.get(name)
+        if tensor is None:
+            kind = "constant" if name in self._constants or name in self._dequantized else "not quantised"
+            raise self.unsupported(
+                node, f"its input {name!r} is {kind}; put QuantizeLinear and DequantizeLinear before it, as quantize_static does"
+            )
+        return self.tensors[tensor]
+
+    def is_activation(self, name: str) -> bool:
+        """Whether an ONNX tensor is a quantised activation."""
+        return name in self._values
+
+    def constant(self, node: onnx.NodeProto, index: int, default=None) -> np.ndarray | None:
+        """A constant input (plain or dequantised, then as real numbers), or the default if it is left out."""
+        name = node.input[index] if index < len(node.input) else ""
+        if not name:
+            return default
+        if name in self._constants:
+            return self._finite(name, self._constants[name])
+        if name in self._dequantized:
+            return self._dequantized[name].real()
+        raise self.unsupported(node, f"its input {name!r} must be constant")
+
+    def weights(self, node: onnx.NodeProto, index: int) -> Weights:
+        """Integer weights of a node."""
+        name = node.input[index]
+        if name in self._dequantized:
+            found = self._dequantized[name]
+            info = np.iinfo(np.int16)
+            if found.levels.size and (found.levels.min() < info.min or found.levels.max() > info.max):
+                raise self.unsupported(node, f"weights {name!r} need more than 16 bits")
+            return Weights(found.levels.astype(np.int16), found.scales, found.axis)
+        if name in self._constants:
+            self._finite(name, self._constants[name])
+            raise self.unsupported(node, f"its weights {name!r} are float; quantise them (QuantizeLinear, DequantizeLinear)")
+        raise self.unsupported(node, f"its weights {name!r} are not constant")
+
+    def bias(self, node: onnx.NodeProto, index: int, n: int, x_scale: float, w_scales: np.ndarray) -> np.ndarray:
+        """int64 bias of shape (n,) at scale x_scale * w_scale; zeros if the input is left out."""
+        name = node.input[index] if index < len(node.input) else ""
+        if not name:
+            return np.zeros(n, np.int64)
+        w = np.broadcast_to(w_scales, (n,))
+        if name in self._dequantized:
+            found = self._dequantized[name]
+            expected = (np.float32(x_scale) * w.astype(np.float32)).astype(np.float64)
+            if found.levels.shape == (n,) and np.allclose(np.broadcast_to(found.scales, (n,)), expected, rtol=1e-5, atol=0):
+                return found.levels.astype(np.int64)
+        return requant.quantize_bias(self.bias_values(node, self.constant(node, index), n), x_scale, w)
+
+    def bias_values(self, node: onnx.NodeProto, values: np.ndarray, n: int) -> np.ndarray:
+        """A real bias checked to be a vector of n (or to broadcast to one)."""
+        values = np.asarray(values, np.float64).reshape(-1)
+        if values.size not in (1, n):
+            raise UsageError(f"{self.path}: node {self.label(node)}: bias of {values.size} values for {n} channels")
+        return np.broadcast_to(values, (n,))
+
+    def sink(self, node: onnx.NodeProto, output: str | None = None) -> Sink:
+        """Quantisation and range that the result of a node gets; Relu and Clip on the way are folded in and absorbed.
+
+        Operators that keep quantised values (pooling by maximum, reshaping, padding) may stand in between.
+        """
+        return self._sink(node, output or node.output[0], absorb=True)
+
+    def _sink(self, node: onnx.NodeProto, name: str, absorb: bool) -> Sink:
+        consumers = self._consumers.get(name, [])
+        if name in self._outputs or not consumers:
+            raise self.unsupported(
+                node, f"its result {name!r} is not quantised; put QuantizeLinear and DequantizeLinear behind it"
+            )
+        found: set[Sink] = set()
+        for consumer in consumers:
+            if consumer.op_type == "QuantizeLinear":
+                found.add(Sink(self._quantization(consumer)[0]))
+            elif consumer.op_type in ("Relu", "Clip"):
+                alone = absorb and len(consumers) == 1
+                inner = self._sink(node, consumer.output[0], alone)
+                if alone:
+                    low, high = self.clip_bounds(consumer, inner.quantization)
+                    found.add(Sink(inner.quantization, max(inner.low, low), min(inner.high, high)))
+                    self._absorb(consumer, name)
+                else:
+                    found.add(Sink(inner.quantization))
+            elif consumer.op_type in ("Identity", "Dropout"):
+                found.add(self._sink(node, consumer.output[0], absorb and len(consumers) == 1))
+            elif (
+                known := operators.by_onnx_type().get(consumer.op_type)
+            ) is not None and known.keeps_quantization and consumer.input[0] == name:
+                found.add(self._sink(node, consumer.output[0], absorb=False))
+            else:
+                raise self.unsupported(
+                    node,
+                    f"its result {name!r} goes to {self.label(consumer)} without being quantised; "
+                    "put QuantizeLinear and DequantizeLinear in between",
+                )
+        if len(found) > 1:
+            raise self.unsupported(node, f"its result {name!r} is quantised in different ways; use one scale")
+        return found.pop()
+
+    def only_consumer(self, name: str) -> onnx.NodeProto | None:
+        """The node that reads an ONNX tensor, if there is just one and the tensor is no output of the model."""
+        consumers = self._consumers.get(name, [])
+        return consumers[0] if len(consumers) == 1 and name not in self._outputs else None
+
+    def is_constant(self, name: str) -> bool:
+        """Whether an ONNX tensor is constant, plain or dequantised."""
+        return name in self._constants or name in self._dequantized
+
+    def absorb(self, node: onnx.NodeProto) -> None:
+        """Mark a node as done: it has become part of the one being read."""
+        self._absorbed.add(id(node))
+
+    def _absorb(self, node: onnx.NodeProto, source: str) -> None:
+        """A Relu or Clip that has become part of the operator before it: its output is that operator's."""
+        self._absorbed.add(id(node))
+        self._renamed.setdefault(source, []).append(node.output[0])
+
+    def clip_bounds(self, node: onnx.NodeProto, quantization: Quantization) -> tuple[int, int]:
+        """Relu or Clip as a range of quantised values: bound -> zero + floor(bound / scale + 1/2), within 0..255."""
+        if node.op_type == "Relu":
+            low, high = 0.0, None
+        else:
+            old = self.attributes(node, min=None, max=None)
+            low, high = self.constant(node, 1, old["min"]), self.constant(node, 2, old["max"])
+
+        def level(bound, missing: int) -> int:
+            if bound is None:
+                return missing
+            value = float(np.asarray(bound).reshape(-1)[0]) / quantization.scale + 0.5
+            return min(255, max(0, quantization.zero + floor(min(max(value, -1e9), 1e9))))
+
+        low, high = level(low, 0), level(high, 255)
+        return low, max(low, high)
+
+    def add(self, op: str, node: onnx.NodeProto, inputs: list[Tensor], shape: tuple[int, ...], quantization: Quantization, attributes, output: str | None = None) -> Tensor:
+        """Append a node; its output tensor stands for the ONNX output, and for what was absorbed behind it."""
+        if any(d < 1 for d in shape):
+            raise self.unsupported(node, f"its result would have shape {shape}")
+        if shape[0] != 1:
+            raise self.unsupported(node, f"its result has shape {shape}; axis 0 must remain the batch")
+        if np.prod([float(d) for d in shape]) > LARGEST_TENSOR:
+            raise self.unsupported(node, f"its result has more than {LARGEST_TENSOR} elements")
+        onnx_name = output or node.output[0]
+        name = self._add_tensor(onnx_name, tuple(int(d) for d in shape), quantization)
+        label = node.name or node.output[0]
+        taken = {n.name for n in self.nodes}
+        unique = label if label not in taken else next(f"{label}_{k}" for k in range(2, 10**6) if f"{label}_{k}" not in taken)
+        self.nodes.append(Node(op, unique, tuple(t.name for t in inputs), name, attributes))
+        names = [onnx_name]
+        while names:
+            current = names.pop()
+            self._values[current] = name
+            names += self._renamed.get(current, [])
+        return self.tensors[name]
+
+    def _add_tensor(self, name: str, shape: tuple[int, ...], quantization: Quantization) -> str:
+        unique = name
+        k = 2
+        while unique in self.tensors:
+            unique, k = f"{name}_{k}", k + 1
+        self.tensors[unique] = Tensor(unique, shape, quantization)
+        return unique
+
+    def _rescale(self, node: onnx.NodeProto, tensor: str, sink: Sink) -> str:
+        from lamella.codegen.operators import rescale
+
+        source = self.tensors[tensor]
+        return self.add("rescale", node, [source], source.shape, sink.quantization, rescale.attributes(self, node, source, sink)).name
+
+    def requant(self, node: onnx.NodeProto, x_scale: float, w_scales, sink: Sink) -> Requant:
+        """Multipliers and shifts from the scales (lamella.requant), range from the sink."""
+        try:
+            m, s = requant.quantize_multipliers(x_scale, np.atleast_1d(np.asarray(w_scales)), sink.quantization.scale)
+        except ValueError as error:
+            raise self.unsupported(node, f"{error}: the scales of input, weights and output do not fit together") from None
+        return Requant(m, s, sink.quantization.zero, sink.low, sink.high)

@@ -1,0 +1,116 @@
+"""The graph between importer and emitter: small frozen records, no behaviour.
+
+Activations are uint8, planar; int8 at the edge of a model is the same value plus 128 inside.
+Shapes are those of ONNX with the batch axis (axis 0) equal to 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Real value = scale * (q - zero), q in 0..255; scale is the float32 value of the ONNX file."""
+
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An activation: name, shape with batch 1, quantisation, and how it lies in RAM."""
+
+    name: str
+    shape: tuple[int, ...]
+    quantization: Quantization
+    layout: str = "planar"
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in RAM."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Requant:
+    """How an accumulator becomes an activation (lamella.requant): multipliers and shifts of shape (1,) or (channels,)."""
+
+    multiplier: np.ndarray
+    shift: np.ndarray
+    zero: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the generator decided for a node: C kernel, weight format, and why."""
+
+    kernel: str
+    format: str | None = None
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    scratch_bytes: int = 0
+    weight_bytes: int = 0
+    instructions: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator: `op` names its record in codegen.operators, `attributes` is that record's frozen dataclass."""
+
+    op: str
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: Any
+    choice: Choice | None = None
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the model: ONNX name, the tensor inside, element types outside ("float32", "uint8", "int8")
+    and of the raw integers ("uint8" or "int8"), and whether axis 0 is a batch of any size."""
+
+    name: str
+    tensor: str
+    dtype: str
+    raw_dtype: str
+
+    @property
+    def offset(self) -> int:
+        """What is added to a raw integer to get the activation inside."""
+        return 128 if self.raw_dtype == "int8" else 0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole network; nodes in execution order."""
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    tensors: Mapping[str, Tensor]
+    nodes: tuple[Node, ...]
+
+    def tensor_of(self, port: Port) -> Tensor:
+        """The tensor behind a port."""
+        return self.tensors[port.tensor]
+
+    def consumers(self, tensor: str) -> list[Node]:
+        """Nodes that read a tensor."""
+        return [node for node in self.nodes if tensor in node.inputs]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the generator must know of a board."""
+
+    name: str
+    unaligned: bool = True
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None

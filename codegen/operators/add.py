@@ -1,0 +1,96 @@
+"""Addition of two activations of the same shape (residual connections)."""
+
+from dataclasses import dataclass
+
+from lamella import requant
+from lamella.codegen import cost
+from lamella.codegen.cdata import Struct
+from lamella.codegen.ir import Choice, Graph, Node, Tensor
+from lamella.codegen.operators import sampling
+from lamella.codegen.operators.record import Kernel, Operator
+
+
+@dataclass(frozen=True)
+class Add:
+    """Both multipliers on one shift (lamella.requant.quantize_multipliers_shared)."""
+
+    multipliers: tuple[int, int]
+    shift: int
+    zero: int
+    low: int
+    high: int
+
+
+def read(reader, node) -> None:
+    """ONNX Add of two quantised activations."""
+    reader.attributes(node)
+    a, b = reader.activation(node, 0), reader.activation(node, 1)
+    if a.shape != b.shape:
+        raise reader.unsupported(node, f"shapes {a.shape} and {b.shape}; broadcasting is not supported")
+    sink = reader.sink(node)
+    y = sink.quantization
+    try:
+        multipliers, shift = multipliers_of(a.quantization.scale, b.quantization.scale, y.scale)
+    except ValueError as error:
+        raise reader.unsupported(node, f"{error}: the scales of inputs and output do not fit together") from None
+    reader.add("add", node, [a, b], a.shape, y, Add(multipliers, shift, y.zero, sink.low, sink.high))
+
+
+def multipliers_of(a_scale: float, b_scale: float, y_scale: float) -> tuple[tuple[int, int], int]:
+    """((a, b), shift) from the scales."""
+    scales = [requant.effective_scale(s, 1.0, y_scale) for s in (a_scale, b_scale)]
+    (a, b), shift = requant.quantize_multipliers_shared(scales)
+    return (a, b), shift
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """Exact integer result: one rounding of the exact sum."""
+    import torch
+
+    a: Add = node.attributes
+    total = sum(
+        (x.to(torch.int64) - graph.tensors[name].quantization.zero) * m
+        for x, name, m in zip(inputs, node.inputs, a.multipliers, strict=True)
+    )
+    return (((total + (1 << (a.shift - 1))) >> a.shift) + a.zero).clamp(a.low, a.high).to(torch.uint8)
+
+
+def _describe(graph: Graph, node: Node) -> Struct:
+    at: Add = node.attributes
+    a, b = (graph.tensors[name] for name in node.inputs)
+    return Struct("lam_add_desc", {
+        "n": a.bytes, "a_multiplier": at.multipliers[0], "b_multiplier": at.multipliers[1], "shift": at.shift,
+        "a_zero": a.quantization.zero, "b_zero": b.quantization.zero, "zero": at.zero, "low": at.low, "high": at.high,
+    })  # fmt: skip
+
+
+def sample(draw) -> Graph:
+    """A random addition, sometimes of a tensor to itself."""
+    a = draw.tensor("a", (1, draw.integer(1, 60)))
+    b = a if draw.choice([False, False, True]) else draw.tensor("b", a.shape)
+    y = draw.quantization(max(a.quantization.scale, b.quantization.scale))
+    multipliers, shift = multipliers_of(a.quantization.scale, b.quantization.scale, y.scale)
+    low, high = draw.range()
+    return sampling.graph("add", [a, b], Tensor("y", a.shape, y), Add(multipliers, shift, y.zero, low, high))
+
+
+OPERATOR = Operator(
+    name="add",
+    title="addition of two activations of one shape",
+    onnx=("Add",),
+    read=read,
+    reference=reference,
+    sample=sample,
+    in_place=True,
+    kernels=(
+        Kernel(
+            "lam_add",
+            "lam_elementwise.h",
+            ("src/lam_add.c",),
+            lambda graph, node, target: [
+                Choice("lam_add", instructions=1.5 * cost.REQUANT * graph.tensors[node.output].bytes)
+            ],
+            _describe,
+        ),
+    ),
+)

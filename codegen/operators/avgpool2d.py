@@ -1,0 +1,146 @@
+"""Average pooling, global pooling, and the mean over rows and columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamella.codegen import cost
+from lamella.codegen.cdata import Struct
+from lamella.codegen.ir import Choice, Graph, Node, Requant, Tensor
+from lamella.codegen.operators import sampling, structs, windows
+from lamella.codegen.operators.maxpool2d import pooled_pixels, window_struct
+from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.operators.windows import Window
+
+
+@dataclass(frozen=True)
+class AvgPool2d:
+    """by_count: requant has one multiplier per number of pixels inside the image (1, 2, ...); else one for all."""
+
+    window: Window
+    by_count: bool
+    requant: Requant
+
+
+def read(reader, node) -> None:
+    """ONNX AveragePool, GlobalAveragePool, ReduceMean over rows and columns."""
+    x = windows.image(reader, node)
+    ceil_mode, include_pad, keep = False, True, True
+    if node.op_type == "AveragePool":
+        a = reader.attributes(
+            node, kernel_shape=None, strides=None, dilations=None, pads=None, auto_pad="NOTSET", ceil_mode=0, count_include_pad=0
+        )
+        window = windows.read_window(reader, node, a, tuple(a["kernel_shape"]), x.shape[2:])
+        ceil_mode, include_pad = bool(a["ceil_mode"]), bool(a["count_include_pad"])
+    else:
+        window = Window(x.shape[2:])
+        if node.op_type == "ReduceMean":
+            a = reader.attributes(node, axes=None, keepdims=1, noop_with_empty_axes=0)
+            axes = reader.constant(node, 1, a["axes"])
+            if axes is None or sorted(int(v) % 4 for v in axes) != [2, 3]:
+                raise reader.unsupported(node, f"axes {axes}; the mean over rows and columns (2, 3) is supported")
+            keep = bool(a["keepdims"])
+    if window.pads[0] >= window.reach(0) or window.pads[1] >= window.reach(1):
+        raise reader.unsupported(node, "padding as large as the window")
+    out = window.out_size(x.shape[2:], ceil_mode)
+    area = window.kernel[0] * window.kernel[1]
+    overhang = any(
+        (out[i] - 1) * window.stride[i] + window.reach(i) > window.pads[i] + x.shape[2 + i] + (window.pads[i + 2] if include_pad else 0)
+        for i in (0, 1)
+    )
+    if include_pad and overhang:
+        raise reader.unsupported(node, "ceil_mode together with count_include_pad; set one of them to 0")
+    by_count = not include_pad and (any(window.pads) or overhang)
+    sink = reader.sink(node)
+    counts = np.arange(1, area + 1) if by_count else np.array([area])
+    attributes = AvgPool2d(window, by_count, reader.requant(node, x.quantization.scale, 1.0 / counts, sink))
+    shape = (1, x.shape[1], *out) if keep else (1, x.shape[1])
+    reader.add("avgpool2d", node, [x], shape, sink.quantization, attributes)
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """Exact integer result."""
+    import torch
+    import torch.nn.functional as F
+
+    from lamella.codegen import exact
+
+    a: AvgPool2d = node.attributes
+    w = a.window
+    x = inputs[0].to(torch.float64) - graph.tensors[node.inputs[0]].quantization.zero
+    shape = graph.tensors[node.output].shape
+    rows, cols = shape[2:] if len(shape) == 4 else (1, 1)
+    bottom = (rows - 1) * w.stride[0] + w.reach(0) - x.shape[2] - w.pads[0]
+    right = (cols - 1) * w.stride[1] + w.reach(1) - x.shape[3] - w.pads[1]
+    kernel = torch.ones((x.shape[1], 1, *w.kernel), dtype=torch.float64)
+
+    def window_sum(v):
+        padded = F.pad(v, (w.pads[1], right, w.pads[0], bottom))
+        return F.conv2d(padded, kernel, None, w.stride, 0, w.dilation, v.shape[1]).round().to(torch.int64)
+
+    acc, q = window_sum(x), a.requant
+    if a.by_count:
+        counts = window_sum(torch.ones_like(x[:1])) - 1
+        m, s = torch.from_numpy(q.multiplier)[counts], torch.from_numpy(q.shift)[counts]
+        y = (((acc * m + (torch.ones_like(s) << (s - 1))) >> s) + q.zero).clamp(q.low, q.high).to(torch.uint8)
+    else:
+        y = exact.requantize(acc, q)
+    return y.reshape(y.shape[0], *shape[1:])
+
+
+def _window_struct(graph: Graph, node: Node) -> Struct:
+    if len(graph.tensors[node.output].shape) == 4:
+        return window_struct(graph, node)
+    y = graph.tensors[node.output]
+    four = Tensor(y.name, (*y.shape, 1, 1), y.quantization)
+    return window_struct(Graph(graph.name, (), (), {**graph.tensors, y.name: four}, ()), node)
+
+
+def _describe(graph: Graph, node: Node) -> Struct:
+    a: AvgPool2d = node.attributes
+    return Struct(
+        "lam_avgpool2d_desc",
+        {
+            "window": _window_struct(graph, node),
+            "in_zero": graph.tensors[node.inputs[0]].quantization.zero,
+            "by_count": int(a.by_count),
+            "q": structs.requant(a.requant),
+        },
+    )
+
+
+def sample(draw) -> Graph:
+    """A random pooling, padding counted or not."""
+    window = sampling.window(draw, pads=True)
+    size = sampling.image_size(draw, window)
+    x = draw.tensor("x", (1, draw.integer(1, 4), *size))
+    by_count = draw.choice([False, True])
+    area = window.kernel[0] * window.kernel[1]
+    if by_count:
+        # A dilated window may hold no pixel of a small image at all; ONNX leaves that mean undefined.
+        window = Window(window.kernel, window.stride, (1, 1), tuple(min(p, k - 1) for p, k in zip(window.pads, window.kernel * 2, strict=True)))
+    quantization = draw.quantization(x.quantization.scale)
+    counts = np.arange(1, area + 1) if by_count else np.array([area])
+    requant = draw.requant(x.quantization.scale, 1.0 / counts, quantization)
+    y = Tensor("y", (1, x.shape[1], *window.out_size(size)), quantization)
+    return sampling.graph("avgpool2d", [x], y, AvgPool2d(window, by_count, requant))
+
+
+OPERATOR = Operator(
+    name="avgpool2d",
+    title="average pooling, also global",
+    onnx=("AveragePool", "GlobalAveragePool", "ReduceMean"),
+    read=read,
+    reference=reference,
+    sample=sample,
+    details=lambda graph, node: "{}x{}".format(*node.attributes.window.kernel),
+    kernels=(
+        Kernel(
+            "lam_avgpool2d",
+            "lam_pool.h",
+            ("src/lam_avgpool2d.c",),
+            lambda graph, node, target: [Choice("lam_avgpool2d", instructions=cost.POOL_PIXEL * pooled_pixels(graph, node))],
+            _describe,
+        ),
+    ),
+)

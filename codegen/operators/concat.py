@@ -1,0 +1,109 @@
+"""Concatenation along any axis but the batch; inputs of other scales are rescaled on the way."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from lamella.codegen import cost
+from lamella.codegen.cdata import Struct, StructArray
+from lamella.codegen.ir import Choice, Graph, Node, Requant, Tensor
+from lamella.codegen.operators import sampling, structs
+from lamella.codegen.operators.record import Kernel, Operator
+
+
+@dataclass(frozen=True)
+class Concat:
+    """requants: one per input, None where the input has the quantisation (and range) of the output."""
+
+    axis: int
+    requants: tuple[Requant | None, ...]
+
+
+def read(reader, node) -> None:
+    """ONNX Concat."""
+    axis = reader.attributes(node, axis=None)["axis"]
+    parts = [reader.activation(node, i) for i in range(len(node.input))]
+    rank = len(parts[0].shape)
+    if axis is None or not -rank <= axis < rank or axis % rank == 0:
+        raise reader.unsupported(node, f"axis {axis}; any axis but the batch is supported")
+    axis %= rank
+    if any(p.shape[:axis] + p.shape[axis + 1 :] != parts[0].shape[:axis] + parts[0].shape[axis + 1 :] for p in parts):
+        raise reader.unsupported(node, f"shapes {', '.join(str(p.shape) for p in parts)}")
+    sink = reader.sink(node)
+    full = (sink.low, sink.high) == (0, 255)
+    requants = tuple(
+        None if full and p.quantization == sink.quantization else reader.requant(node, p.quantization.scale, np.ones(1), sink)
+        for p in parts
+    )
+    shape = list(parts[0].shape)
+    shape[axis] = sum(p.shape[axis] for p in parts)
+    reader.add("concat", node, parts, tuple(shape), sink.quantization, Concat(axis, requants))
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """Exact integer result."""
+    import torch
+
+    from lamella.codegen import exact
+
+    parts = []
+    for x, name, q in zip(inputs, node.inputs, node.attributes.requants, strict=True):
+        acc = x.to(torch.int64) - graph.tensors[name].quantization.zero
+        parts.append(x if q is None else exact.requantize(acc, q))
+    return torch.cat(parts, dim=node.attributes.axis)
+
+
+def _describe(graph: Graph, node: Node) -> Struct:
+    a: Concat = node.attributes
+    parts = []
+    for k, (name, q) in enumerate(zip(node.inputs, a.requants, strict=True)):
+        x = graph.tensors[name]
+        fields = {"bytes": prod(x.shape[a.axis :])}
+        if q is not None:
+            fields |= {"rescale": 1, "in_zero": x.quantization.zero, "q": structs.requant(q, prefix=f"part{k}_")}
+        parts.append(Struct("", fields))
+    outer = prod(graph.tensors[node.output].shape[: a.axis])
+    array = StructArray("parts", "lam_concat_part", tuple(parts))
+    return Struct("lam_concat_desc", {"outer": outer, "n_parts": len(parts), "parts": array})
+
+
+def sample(draw) -> Graph:
+    """A random concatenation of two or three tensors."""
+    rank = draw.choice([2, 4])
+    axis = draw.integer(1, rank - 1)
+    common = [1, *(draw.integer(1, 5) for _ in range(rank - 1))]
+    quantization = draw.quantization(0.05)
+    parts, requants = [], []
+    for k in range(draw.integer(2, 3)):
+        shape = [*common[:axis], draw.integer(1, 5), *common[axis + 1 :]]
+        part = draw.tensor(f"x{k}", tuple(shape))
+        if draw.choice([True, False]):
+            part = Tensor(part.name, part.shape, quantization)
+            requants.append(None)
+        else:
+            requants.append(draw.requant(part.quantization.scale, np.ones(1), quantization))
+        parts.append(part)
+    shape = (*common[:axis], sum(p.shape[axis] for p in parts), *common[axis + 1 :])
+    return sampling.graph("concat", parts, Tensor("y", shape, quantization), Concat(axis, tuple(requants)))
+
+
+OPERATOR = Operator(
+    name="concat",
+    title="concatenation along any axis but the batch",
+    onnx=("Concat",),
+    read=read,
+    reference=reference,
+    sample=sample,
+    details=lambda graph, node: f"axis {node.attributes.axis}",
+    kernels=(
+        Kernel(
+            "lam_concat",
+            "lam_move.h",
+            ("src/lam_concat.c",),
+            lambda graph, node, target: [Choice("lam_concat", instructions=cost.MOVE * graph.tensors[node.output].bytes)],
+            _describe,
+            takes_array=True,
+        ),
+    ),
+)

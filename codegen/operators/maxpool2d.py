@@ -1,0 +1,98 @@
+"""Maximum pooling."""
+
+from dataclasses import dataclass
+
+from lamella.codegen import cost
+from lamella.codegen.cdata import Struct
+from lamella.codegen.ir import Choice, Graph, Node, Tensor
+from lamella.codegen.operators import sampling, windows
+from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.operators.windows import Window
+
+
+@dataclass(frozen=True)
+class MaxPool2d:
+    """The window that slides over each channel."""
+
+    window: Window
+
+
+def read(reader, node) -> None:
+    """ONNX MaxPool, one output; GlobalMaxPool."""
+    x = windows.image(reader, node)
+    if node.op_type == "GlobalMaxPool":
+        window, ceil_mode = Window(x.shape[2:]), False
+    else:
+        a = reader.attributes(
+            node, kernel_shape=None, strides=None, dilations=None, pads=None, auto_pad="NOTSET", ceil_mode=0, storage_order=0
+        )
+        if len(node.output) > 1 and node.output[1]:
+            raise reader.unsupported(node, "the indices of the maxima")
+        window, ceil_mode = windows.read_window(reader, node, a, tuple(a["kernel_shape"]), x.shape[2:]), bool(a["ceil_mode"])
+    if window.pads[0] >= window.reach(0) or window.pads[1] >= window.reach(1):
+        raise reader.unsupported(node, "padding as large as the window")
+    out = window.out_size(x.shape[2:], ceil_mode)
+    reader.add("maxpool2d", node, [x], (1, x.shape[1], *out), x.quantization, MaxPool2d(window))
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """Exact integer result: padding never wins."""
+    import torch
+    import torch.nn.functional as F
+
+    w = node.attributes.window
+    x = inputs[0].to(torch.float32)
+    rows, cols = graph.tensors[node.output].shape[2:]
+    # Padded to just what the windows read; ceil_mode may ask for more than pads say, or less.
+    bottom = (rows - 1) * w.stride[0] + w.reach(0) - x.shape[2] - w.pads[0]
+    right = (cols - 1) * w.stride[1] + w.reach(1) - x.shape[3] - w.pads[1]
+    x = F.pad(x, (w.pads[1], right, w.pads[0], bottom), value=-1.0)
+    return F.max_pool2d(x, w.kernel, w.stride, 0, w.dilation).to(torch.uint8)
+
+
+def window_struct(graph: Graph, node: Node) -> Struct:
+    """lam_window of a pooling node."""
+    w = node.attributes.window
+    x, y = graph.tensors[node.inputs[0]], graph.tensors[node.output]
+    return Struct("", {
+        "channels": x.shape[1], "in_h": x.shape[2], "in_w": x.shape[3], "out_h": y.shape[2], "out_w": y.shape[3],
+        "kernel_h": w.kernel[0], "kernel_w": w.kernel[1], "stride_h": w.stride[0], "stride_w": w.stride[1],
+        "dilation_h": w.dilation[0], "dilation_w": w.dilation[1], "pad_top": w.pads[0], "pad_left": w.pads[1],
+    })  # fmt: skip
+
+
+def pooled_pixels(graph: Graph, node: Node) -> int:
+    """Pixels read, padding counted."""
+    w = node.attributes.window
+    return graph.tensors[node.output].bytes * w.kernel[0] * w.kernel[1]
+
+
+def sample(draw) -> Graph:
+    """A random pooling."""
+    window = sampling.window(draw, pads=True)
+    size = sampling.image_size(draw, window)
+    x = draw.tensor("x", (1, draw.integer(1, 4), *size))
+    out = window.out_size(size, draw.choice([False, True]))
+    y = Tensor("y", (1, x.shape[1], *out), x.quantization)
+    return sampling.graph("maxpool2d", [x], y, MaxPool2d(window))
+
+
+OPERATOR = Operator(
+    name="maxpool2d",
+    title="maximum pooling, also global",
+    onnx=("MaxPool", "GlobalMaxPool"),
+    read=read,
+    reference=reference,
+    sample=sample,
+    keeps_quantization=True,
+    details=lambda graph, node: "{}x{}".format(*node.attributes.window.kernel),
+    kernels=(
+        Kernel(
+            "lam_maxpool2d",
+            "lam_pool.h",
+            ("src/lam_maxpool2d.c",),
+            lambda graph, node, target: [Choice("lam_maxpool2d", instructions=cost.POOL_PIXEL * pooled_pixels(graph, node))],
+            lambda graph, node: Struct("lam_maxpool2d_desc", {"window": window_struct(graph, node)}),
+        ),
+    ),
+)

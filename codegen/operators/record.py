@@ -1,0 +1,52 @@
+"""What an operator is to the code generator: one record, defined in one file of this folder."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lamella.codegen.cdata import Struct
+from lamella.codegen.ir import Choice, Graph, Node, Target
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A C function that can run an operator.
+
+    options: the ways it can run this node on this target (formats, parameters) with their costs; none if it cannot.
+    describe: the descriptor that the function takes as its first argument.
+    """
+
+    function: str
+    header: str
+    sources: tuple[str, ...]
+    options: Callable[[Graph, Node, Target], Iterable[Choice]]
+    describe: Callable[[Graph, Node], Struct]
+    takes_scratch: bool = False
+    takes_array: bool = False  # inputs as one array of pointers instead of one argument each
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of the generator.
+
+    onnx: ONNX operator types it reads. read: appends nodes to a lamella.codegen.import_onnx.Reader.
+    reference: exact integer result in PyTorch, uint8 tensors with a batch of any size in, one out.
+    macs: multiply-accumulates of a node for one sample.
+    sample: a random graph of this operator alone, from a source of choices (see tests/codegen/draw.py).
+    is_view: the output is the input's memory under another shape; no kernel.
+    """
+
+    name: str
+    title: str
+    onnx: tuple[str, ...]
+    read: Callable[[Any, Any], None]
+    reference: Callable[[Graph, Node, list[Any]], Any]
+    sample: Callable[[Any], Graph]
+    kernels: tuple[Kernel, ...] = ()
+    macs: Callable[[Graph, Node], int] = lambda graph, node: 0
+    in_place: bool = False
+    is_view: bool = False
+    #: Quantised values pass unchanged, so that QuantizeLinear may move across it (import_onnx.Reader.sink).
+    keeps_quantization: bool = False
+    #: Attributes as a list of (label, text) for reports.
+    details: Callable[[Graph, Node], str] = lambda graph, node: ""

@@ -1,0 +1,78 @@
+"""From one quantisation to another, activation functions (Relu, Clip) included."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamella.codegen import cost
+from lamella.codegen.cdata import Struct
+from lamella.codegen.ir import Choice, Graph, Node, Requant, Tensor
+from lamella.codegen.operators import sampling, structs
+from lamella.codegen.operators.record import Kernel, Operator
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """y = requant(x - zero point of x)."""
+
+    requant: Requant
+
+
+def attributes(reader, node, x: Tensor, sink) -> Rescale:
+    """The rescaling from a tensor to a sink."""
+    return Rescale(reader.requant(node, x.quantization.scale, np.ones(1), sink))
+
+
+def read(reader, node) -> None:
+    """ONNX Relu and Clip that stand alone; the others are folded into the operator before them."""
+    x = reader.activation(node, 0)
+    sink = reader.sink(node)
+    low, high = reader.clip_bounds(node, sink.quantization)
+    sink = type(sink)(sink.quantization, max(low, sink.low), min(high, sink.high))
+    reader.add("rescale", node, [x], x.shape, sink.quantization, attributes(reader, node, x, sink))
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """Exact integer result."""
+    import torch
+
+    from lamella.codegen import exact
+
+    acc = inputs[0].to(torch.int64) - graph.tensors[node.inputs[0]].quantization.zero
+    return exact.requantize(acc, node.attributes.requant)
+
+
+def _describe(graph: Graph, node: Node) -> Struct:
+    x = graph.tensors[node.inputs[0]]
+    q = structs.requant(node.attributes.requant)
+    return Struct("lam_rescale_desc", {"n": x.bytes, "in_zero": x.quantization.zero, "q": q})
+
+
+def sample(draw) -> Graph:
+    """A random rescaling."""
+    x = draw.tensor("x", (1, draw.integer(1, 60)))
+    quantization = draw.quantization(x.quantization.scale)
+    requant = draw.requant(x.quantization.scale, np.ones(1), quantization)
+    return sampling.graph("rescale", [x], Tensor("y", x.shape, quantization), Rescale(requant))
+
+
+OPERATOR = Operator(
+    name="rescale",
+    title="change of scale; ReLU and clip that stand alone",
+    onnx=("Relu", "Clip"),
+    read=read,
+    reference=reference,
+    sample=sample,
+    in_place=True,
+    kernels=(
+        Kernel(
+            "lam_rescale",
+            "lam_elementwise.h",
+            ("src/lam_rescale.c",),
+            lambda graph, node, target: [
+                Choice("lam_rescale", instructions=cost.REQUANT * graph.tensors[node.output].bytes)
+            ],
+            _describe,
+        ),
+    ),
+)

@@ -1,0 +1,88 @@
+"""Softmax over the last axis, by a table of exponentials."""
+
+from dataclasses import dataclass
+from math import floor, prod
+
+import numpy as np
+
+from lamella.codegen import cost
+from lamella.codegen.cdata import Array, Struct
+from lamella.codegen.ir import Choice, Graph, Node, Quantization, Tensor
+from lamella.codegen.operators import sampling
+from lamella.codegen.operators.record import Kernel, Operator
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """exp uint32 (256,): round(2^23 * e^(-k * scale of x)); multiplier: 1 / scale of y, rounded."""
+
+    exp: np.ndarray
+    multiplier: int
+
+
+def table(x_scale: float) -> np.ndarray:
+    """Exponentials of the distances from the largest input."""
+    return np.floor(np.exp(-np.arange(256) * float(x_scale)) * 2.0**23 + 0.5).astype(np.uint32)
+
+
+def read(reader, node) -> None:
+    """ONNX Softmax over the last axis."""
+    axis = reader.attributes(node, axis=-1)["axis"]
+    x = reader.activation(node, 0)
+    if axis % len(x.shape) != len(x.shape) - 1:
+        raise reader.unsupported(node, f"axis {axis}; the last axis is supported")
+    sink = reader.sink(node)
+    inverse = 1.0 / sink.quantization.scale
+    multiplier = floor(inverse + 0.5)
+    if not 1 <= multiplier <= 2**16 or abs(inverse - multiplier) > multiplier / 1024:
+        raise reader.unsupported(node, f"output scale {sink.quantization.scale}; 1/256 or another whole fraction is supported")
+    if (sink.low, sink.high) != (0, 255):
+        raise reader.unsupported(node, "a clip behind it; remove it")
+    reader.add("softmax", node, [x], x.shape, sink.quantization, Softmax(table(x.quantization.scale), multiplier))
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """Exact integer result."""
+    import torch
+
+    a: Softmax = node.attributes
+    x = inputs[0].to(torch.int64)
+    e = torch.from_numpy(a.exp.astype(np.int64))[x.amax(dim=-1, keepdim=True) - x]
+    total = e.sum(dim=-1, keepdim=True)
+    y = graph.tensors[node.output].quantization.zero + (e * a.multiplier + total // 2) // total
+    return y.clamp(0, 255).to(torch.uint8)
+
+
+def _describe(graph: Graph, node: Node) -> Struct:
+    a: Softmax = node.attributes
+    y = graph.tensors[node.output]
+    fields = {"rows": prod(y.shape[:-1]), "cols": y.shape[-1], "exp": Array("exp", "uint32_t", a.exp)}
+    return Struct("lam_softmax_desc", {**fields, "multiplier": a.multiplier, "zero": y.quantization.zero})
+
+
+def sample(draw) -> Graph:
+    """A random softmax."""
+    x = draw.tensor("x", (1, draw.integer(1, 3), draw.integer(1, 30)))
+    inverse = draw.choice([256, 255, 128, 1000])
+    y = Tensor("y", x.shape, Quantization(float(np.float32(1 / inverse)), draw.choice([0, 128])))
+    return sampling.graph("softmax", [x], y, Softmax(table(x.quantization.scale), inverse))
+
+
+OPERATOR = Operator(
+    name="softmax",
+    title="softmax over the last axis",
+    onnx=("Softmax",),
+    read=read,
+    reference=reference,
+    sample=sample,
+    in_place=True,
+    kernels=(
+        Kernel(
+            "lam_softmax",
+            "lam_elementwise.h",
+            ("src/lam_softmax.c",),
+            lambda graph, node, target: [Choice("lam_softmax", instructions=60.0 * graph.tensors[node.output].bytes)],
+            _describe,
+        ),
+    ),
+)

@@ -1,0 +1,64 @@
+"""What convolution and pooling share: windows sliding over planar images."""
+
+from dataclasses import dataclass
+
+from lamella.codegen.ir import Tensor
+
+
+@dataclass(frozen=True)
+class Window:
+    """Kernel, stride, dilation as (rows, columns); pads as (top, left, bottom, right); all in pixels."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def reach(self, axis: int) -> int:
+        """Pixels that one window spans along an axis (0: rows, 1: columns)."""
+        return (self.kernel[axis] - 1) * self.dilation[axis] + 1
+
+    def out_size(self, size: tuple[int, int], ceil_mode: bool = False) -> tuple[int, int]:
+        """Windows along each axis (ONNX, operator MaxPool); with ceil_mode the last may hang over the end."""
+        return tuple(self._count(size[axis], axis, ceil_mode) for axis in (0, 1))
+
+    def _count(self, size: int, axis: int, ceil_mode: bool) -> int:
+        padded = size + self.pads[axis] + self.pads[axis + 2]
+        free, stride = padded - self.reach(axis), self.stride[axis]
+        count = (-(-free // stride) if ceil_mode else free // stride) + 1
+        if ceil_mode and (count - 1) * stride >= size + self.pads[axis]:
+            count -= 1  # a window that would start in the padding behind the image is left out
+        return count
+
+
+def read_window(reader, node, attributes: dict, kernel: tuple[int, ...], size: tuple[int, int]) -> Window:
+    """The window of a Conv or pooling node from its attributes kernel_shape, strides, dilations, pads, auto_pad."""
+    if len(kernel) != 2:
+        raise reader.unsupported(node, f"{len(kernel)}-dimensional windows; two dimensions are supported")
+    stride = tuple(attributes["strides"] or (1, 1))
+    dilation = tuple(attributes["dilations"] or (1, 1))
+    pads = tuple(attributes["pads"] or (0, 0, 0, 0))
+    if len(stride) != 2 or len(dilation) != 2 or len(pads) != 4:
+        raise reader.unsupported(node, "strides, dilations and pads must be given for two dimensions")
+    if min(kernel) < 1 or min(stride) < 1 or min(dilation) < 1 or min(pads) < 0 or max(*kernel, *stride, *dilation, *pads) > 65535:
+        raise reader.unsupported(node, "kernel, strides, dilations and pads must be positive and below 65536")
+    auto = attributes["auto_pad"]
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        totals = [
+            max((-(-size[a] // stride[a]) - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1 - size[a], 0) for a in (0, 1)
+        ]
+        first = [t // 2 if auto == "SAME_UPPER" else t - t // 2 for t in totals]
+        pads = (first[0], first[1], totals[0] - first[0], totals[1] - first[1])
+    elif auto == "VALID":
+        pads = (0, 0, 0, 0)
+    elif auto != "NOTSET":
+        raise reader.unsupported(node, f"auto_pad {auto!r}")
+    return Window(tuple(kernel), stride, dilation, pads)
+
+
+def image(reader, node, index: int = 0) -> Tensor:
+    """An input of shape (1, channels, rows, columns)."""
+    x = reader.activation(node, index)
+    if len(x.shape) != 4:
+        raise reader.unsupported(node, f"its input has shape {x.shape}; (batch, channels, rows, columns) is supported")
+    return x

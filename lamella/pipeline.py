@@ -1,0 +1,83 @@
+"""The way from an ONNX file to a model ready to be printed as C, for one board."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamella import boards
+from lamella.boards import Board
+from lamella.codegen import emit, import_onnx, names, passes, plan
+from lamella.codegen.ir import Graph, Target
+from lamella.codegen.plan import MemoryPlan
+from lamella.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model lowered for a board."""
+
+    path: Path
+    board: Board
+    optimize: str
+    graph: Graph
+    plan: MemoryPlan
+    model: emit.Model
+
+    def sources(self) -> dict[str, str]:
+        """The generated C of the model itself, by file name."""
+        return emit_sources(self.model)
+
+
+def emit_sources(model: emit.Model) -> dict[str, str]:
+    """Header, code and constants of a model."""
+    templates = {".h": "model.h.j2", ".c": "model.c.j2", "_data.h": "data.h.j2", "_data.c": "data.c.j2"}
+    return {model.name + suffix: emit.render(template, m=model) for suffix, template in templates.items()}
+
+
+def read_graph(path: str | Path) -> Graph:
+    """The graph of an ONNX file as it was read, before any pass."""
+    try:
+        return import_onnx.read(path)
+    except RecursionError:
+        raise UsageError(f"{path}: operators are chained too deeply to be read; simplify the model") from None
+
+
+def target_of(board: Board) -> Target:
+    """What the generator needs to know of a board."""
+    return Target(
+        name=board.name,
+        unaligned=board.unaligned,
+        flash_bytes=board.flash.size if board.flash else None,
+        ram_bytes=board.ram.size if board.ram else None,
+    )
+
+
+def model_name(graph: Graph, path: Path, name: str | None) -> str:
+    """The C name: --name, else the graph's name, else the file's stem, made an identifier."""
+    if name is not None:
+        clean = names.identifier(name, "") if name.strip() else ""
+        if clean != name:
+            raise UsageError(
+                f"--name {name!r} is not a C identifier; use letters, digits and underscores"
+                + (f", e.g. {clean}" if clean else "")
+            )
+        return name
+    return names.identifier(graph.name, names.identifier(path.stem, "model"))
+
+
+def compile_model(
+    path: str | Path,
+    board: Board | str,
+    optimize: str = "balanced",
+    name: str | None = None,
+    graph: Graph | None = None,
+) -> Compiled:
+    """Read, lower and plan a model for a board."""
+    path = Path(path)
+    board = boards.load(board) if isinstance(board, str) else board
+    graph = graph if graph is not None else read_graph(path)
+    lowered = passes.lower(graph, target_of(board), optimize)
+    memory = plan.plan_memory(lowered)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    model = emit.describe(lowered, memory, model_name(graph, path, name), path.name, sha256)
+    return Compiled(path, board, optimize, lowered, memory, model)

@@ -1,0 +1,119 @@
+"""Inputs and outputs of a model as arrays: npz files, seeded test vectors, and the raw bytes that programs exchange."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lamella import requant
+from lamella.codegen.ir import Graph, Port
+from lamella.errors import UsageError
+
+SEEDED_VECTORS = 16
+
+
+def read_inputs(path: str | Path, graph: Graph) -> dict[str, np.ndarray]:
+    """Raw integer inputs by port name, from an npz with one array (N, ...) per model input."""
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; give an .npz with one array per model input")
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UsageError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None
+    wanted = [port.name for port in graph.inputs]
+    if sorted(arrays) != sorted(wanted):
+        raise UsageError(f"{path}: holds arrays {sorted(arrays)}, but the model's inputs are {wanted}; name them alike")
+    raw = {port.name: _raw(path, port, graph, arrays[port.name]) for port in graph.inputs}
+    counts = {name: len(array) for name, array in raw.items()}
+    if len(set(counts.values())) > 1:
+        raise UsageError(f"{path}: the arrays differ in their number of samples: {counts}")
+    if not next(iter(counts.values())):
+        raise UsageError(f"{path}: holds no sample")
+    return raw
+
+
+def _raw(path: Path, port: Port, graph: Graph, array: np.ndarray) -> np.ndarray:
+    shape = graph.tensor_of(port).shape[1:]
+    if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
+        raise UsageError(
+            f"{path}: {port.name!r} has shape {array.shape}; the model wants (samples, {', '.join(map(str, shape))})"
+        )
+    if array.dtype != np.dtype(port.dtype):
+        raise UsageError(f"{path}: {port.name!r} has element type {array.dtype}; the model wants {port.dtype}")
+    if port.dtype != "float32":
+        return array
+    if not np.isfinite(array).all():
+        raise UsageError(f"{path}: {port.name!r} holds NaN or infinity")
+    return quantize(port, graph, array)
+
+
+def quantize(port: Port, graph: Graph, array: np.ndarray) -> np.ndarray:
+    """Raw integers of a float32 input, as the graph's QuantizeLinear computes them."""
+    q = graph.tensor_of(port).quantization
+    return requant.quantize_input(array, q.scale, q.zero - port.offset, np.dtype(port.raw_dtype).type)
+
+
+def dequantize(port: Port, graph: Graph, raw: np.ndarray) -> np.ndarray:
+    """The float32 output that DequantizeLinear computes from raw integers."""
+    q = graph.tensor_of(port).quantization
+    return (raw.astype(np.int32) - (q.zero - port.offset)).astype(np.float32) * np.float32(q.scale)
+
+
+def seeded(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
+    """16 random vectors over the full quantised range, then all-minimum and all-maximum."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for port in graph.inputs:
+        info = np.iinfo(port.raw_dtype)
+        shape = graph.tensor_of(port).shape[1:]
+        random = rng.integers(info.min, info.max, (SEEDED_VECTORS, *shape), endpoint=True)
+        edges = [np.full((1, *shape), value) for value in (info.min, info.max)]
+        found[port.name] = np.concatenate([random, *edges]).astype(port.raw_dtype)
+    return found
+
+
+def samples_of(raw: Mapping[str, np.ndarray]) -> int:
+    """The number of samples."""
+    return len(next(iter(raw.values())))
+
+
+def to_bytes(ports: tuple[Port, ...], raw: Mapping[str, np.ndarray]) -> bytes:
+    """Samples one after the other, each all ports one after the other."""
+    flat = [raw[port.name].reshape(len(raw[port.name]), -1).view(np.uint8) for port in ports]
+    return np.ascontiguousarray(np.concatenate(flat, axis=1)).tobytes()
+
+
+def from_bytes(ports: tuple[Port, ...], graph: Graph, data: bytes, samples: int) -> dict[str, np.ndarray]:
+    """The inverse of to_bytes."""
+    sizes = [graph.tensor_of(port).bytes for port in ports]
+    flat = np.frombuffer(data, np.uint8).reshape(samples, sum(sizes))
+    starts = np.cumsum([0, *sizes])
+    return {
+        port.name: np.ascontiguousarray(flat[:, a:b])
+        .view(port.raw_dtype)
+        .reshape(samples, *graph.tensor_of(port).shape[1:])
+        for port, a, b in zip(ports, starts, starts[1:], strict=False)
+    }
+
+
+def write_outputs(path: str | Path, graph: Graph, raw: Mapping[str, np.ndarray]) -> None:
+    """An npz with one array per output in the model's type, and `<name>__q`, the raw integers, where that is float."""
+    arrays = {}
+    for port in graph.outputs:
+        if port.dtype == "float32":
+            arrays[port.name] = dequantize(port, graph, raw[port.name])
+            arrays[f"{port.name}__q"] = raw[port.name]
+        else:
+            arrays[port.name] = raw[port.name]
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
