@@ -45,7 +45,9 @@ def quantize_multipliers_shared(scales: list[float]) -> tuple[list[int], int]:
     return [_round_half_up(scale * 2.0**shift) for scale in scales], shift
 
 
-def requantize(acc: np.ndarray, multiplier: np.ndarray, shift: np.ndarray, zero: int, low: int, high: int) -> np.ndarray:
+def requantize(
+    acc: np.ndarray, multiplier: np.ndarray, shift: np.ndarray, zero: int, low: int, high: int
+) -> np.ndarray:
     """uint8 activations of int64 accumulators; multiplier and shift broadcast against acc."""
     acc, multiplier, shift = (np.asarray(v, np.int64) for v in (acc, multiplier, shift))
     rounded = (acc * multiplier + (np.int64(1) << (shift - 1))) >> shift

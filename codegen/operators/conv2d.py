@@ -101,9 +101,38 @@ def _plain_options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]
         yield Choice("lam_conv2d", packed.format.name, {}, 2 * a.levels[0].size, packed.bytes, instructions)
 
 
-def sparse_scratch(graph: Graph, node: Node, band_rows: int, copies: int) -> int:
-    """Bytes of scratch of lam_conv2d_sparse; equals lam_conv2d_sparse_scratch (tested)."""
-    raise NotImplementedError
+@dataclass(frozen=True)
+class Band:
+    """What lam_conv2d_sparse keeps in scratch for `band_rows` output rows: 16-bit elements of one copy, and all bytes.
+
+    The arithmetic of lam_band_of and lam_conv2d_sparse_scratch in runtime_c/src/lam_conv2d_sparse.c, once more because
+    the generator plans memory without running C; a test holds the two together.
+    """
+
+    elements: int
+    scratch_bytes: int
+
+
+def band(graph: Graph, node: Node, band_rows: int, copies: int) -> Band:
+    """The band of a sparse convolution."""
+    a: Conv2d = node.attributes
+    w, pool = a.window, a.pool.window if a.pool else Window((1, 1))
+    out_w = (graph.tensors[node.output].shape[3] - 1) * pool.stride[1] + pool.kernel[1]
+    out_rows = (band_rows - 1) * pool.stride[0] + pool.kernel[0]
+    rows = (out_rows - 1) * min(w.stride[0], w.reach(0)) + w.reach(0)
+    pitch = _even(out_w + (w.reach(1) - 1) // w.stride[1])
+    elements = a.levels.shape[1] * rows * min(w.stride[1], w.reach(1)) * pitch
+    lines = 4 * (4 if out_w <= 4 else 2) * (_even(out_w) + 4)
+    pooled = 4 * graph.tensors[node.output].shape[3] if a.pool else 0
+    tables = 2 * (a.levels[0].size + weights.largest_row(a.levels))
+    return Band(elements, 2 * (copies * elements + _BAND_SLACK) + lines + pooled + tables)
+
+
+_BAND_SLACK = 6
+
+
+def _even(n: int) -> int:
+    return n + n % 2
 
 
 def _sparse_options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
@@ -126,17 +155,17 @@ def _sparse_options(graph: Graph, node: Node, target: Target) -> Iterator[Choice
                 continue
             tried.add(band_rows)
             bands = -(-pooled_rows // band_rows)
-            scratch = sparse_scratch(graph, node, band_rows, copies)
-            if scratch > 2 * 65535:  # positions are 16-bit offsets into the band
+            need = band(graph, node, band_rows, copies)
+            if copies * need.elements > 65535:  # offsets into the band have 16 bits
                 continue
             instructions = (
                 nonzero * rows * cols * cost.SPARSE_CONV_PIXEL
-                + bands * nonzero * cost.position(packed.format, a.levels)
+                + bands * nonzero * cost.position(packed.format)
                 + a.levels.shape[0] * rows * cols * (cost.SPARSE_CONV_LINE + cost.REQUANT)
                 + x.bytes * cost.WIDEN * copies
             )
             parameters = {"band_rows": band_rows, "copies": copies}
-            yield Choice("lam_conv2d_sparse", packed.format.name, parameters, scratch, packed.bytes, instructions)
+            yield Choice("lam_conv2d_sparse", packed.format.name, parameters, need.scratch_bytes, packed.bytes, instructions)
 
 
 def _shape(graph: Graph, node: Node) -> Struct:

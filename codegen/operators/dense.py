@@ -103,7 +103,7 @@ def _options(function: str):
                     continue
                 scratch = 2 * weights.largest_row(a.levels)
                 nonzero = np.count_nonzero(a.levels)
-                per_vector = nonzero * (cost.SPARSE_DENSE_NONZERO + cost.position(record, a.levels))
+                per_vector = nonzero * (cost.SPARSE_DENSE_NONZERO + cost.position(record))
             else:
                 per_vector = a.levels.size * (cost.DENSE_MAC + cost.unpack(record, a.levels))
             yield Choice(function, record.name, {}, scratch, packed.bytes, per_vector * batch(graph, node) + requant)

@@ -1,0 +1,164 @@
+"""Flash, RAM and stack of the smallest program around a model, from the linked image and an emulated run."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lamella import boards, elf, pipeline, programs, vectors
+from lamella.boards import Board
+from lamella.build import ImageOverflow
+from lamella.codegen import operators, plan
+from lamella.codegen.ir import Graph, Node
+from lamella.errors import CheckFailed, UsageError
+from lamella.pipeline import Compiled
+
+STACK_VECTORS = 2
+
+
+def measure(compiled: Compiled, with_stack: bool = True) -> dict:
+    """One entry of "boards" in the JSON of `lamella footprint`."""
+    board, model = compiled.board, compiled.model
+    image = elf.measure(programs.minimal_program(compiled, enlarged=board.flash is not None), board, model.weight_symbols, programs.ARENA_SYMBOL)
+    stack, counted = _run(compiled) if with_stack else (None, None)
+    ram_total = image.ram_arena + image.ram_static + (stack or 0)
+    fits = board.flash is None or (image.flash_total <= board.flash.size and ram_total <= board.ram.size)
+    return {
+        "board": board.name,
+        "flash": {"total": image.flash_total, "weights": image.flash_weights, "code": image.flash_code, "other": image.flash_other},
+        "ram": {"total": ram_total, "arena": image.ram_arena, "static": image.ram_static, "stack": stack},
+        "fits": bool(fits),
+        **({"instructions_per_inference": counted["total"], "layer_instructions": counted["layers"]} if counted else {}),
+    }
+
+
+def _run(compiled: Compiled) -> tuple[int | None, dict | None]:
+    """Stack and instructions on the board, or on an emulated board of the same core where the program fits."""
+    graph = compiled.graph
+    raw = {name: array[:STACK_VECTORS] for name, array in vectors.seeded(graph).items()}
+    for board in _emulated(compiled.board):
+        # The same code: the kernels were chosen for the real board, only the memory map is another.
+        there = replace(compiled, board=board)
+        try:
+            result = programs.run(there, programs.harness_program(there), raw, segments=True)
+        except ImageOverflow:
+            continue
+        counted = None
+        if result.execution.instructions is not None:
+            segments = programs.layer_segments(there, result.execution.segments)
+            by_name = {graph.nodes[i].name: n for i, n in segments.items()} if segments else None
+            counted = {"total": result.execution.instructions, "layers": by_name}
+        return result.execution.stack_bytes, counted
+    return None, None
+
+
+def _emulated(board: Board) -> list[Board]:
+    """Boards that run the code of a board: itself, the one its core names, others of the same core."""
+    if board.ram is None:
+        return []
+    alike = [boards.load(name) for name in boards.names()]
+    first = [board, *(b for b in alike if b.name == board.core.emulated_by)]
+    rest = [b for b in alike if b.core == board.core and b not in first]
+    return [b for b in dict.fromkeys([*first, *rest]) if b.runner]
+
+
+def layers(graph: Graph, counted: Mapping[str, float] | None = None) -> list[dict]:
+    """The entries of "layers" in the JSON of `lamella footprint`: every operator that runs."""
+    live = dict(zip((node.name for node in graph.nodes), plan.live_bytes(graph), strict=True))
+    return [_layer(graph, node, live[node.name], counted) for node in graph.nodes if node.choice is not None]
+
+
+def _layer(graph: Graph, node: Node, live: int, counted: Mapping[str, float] | None) -> dict:
+    levels = getattr(node.attributes, "levels", None)
+    operator = operators.get(node.op)
+    entry = {
+        "name": node.name,
+        "op": node.op,
+        "kernel": node.choice.kernel,
+        "format": node.choice.format,
+        "shape": list(graph.tensors[node.output].shape),
+        "weights": 0,
+        "density": None,
+        "weight_bytes": 0,
+        "bits_per_weight": None,
+        "entropy_bits_per_weight": None,
+        "macs": operator.macs(graph, node),
+        "arena_live_bytes": live,
+        "scratch_bytes": node.choice.scratch_bytes,
+        "reason": node.choice.reason,
+        "details": operator.details(graph, node),
+        "estimated_instructions": round(node.choice.instructions),
+    }
+    if levels is not None and levels.size:
+        entry |= {
+            "weights": int(levels.size),
+            "density": float(np.count_nonzero(levels) / levels.size),
+            "weight_bytes": node.choice.weight_bytes,
+            "bits_per_weight": 8 * node.choice.weight_bytes / levels.size,
+            "entropy_bits_per_weight": entropy(levels),
+        }
+    if counted is not None:
+        entry["instructions"] = counted.get(node.name)
+    return entry
+
+
+def entropy(levels: np.ndarray) -> float:
+    """Bits a weight that any code of single levels needs: the entropy of their distribution."""
+    _, counts = np.unique(levels, return_counts=True)
+    p = counts / counts.sum()
+    return float(max(0.0, -(p * np.log2(p)).sum()))
+
+
+def footprint(path: Path, board_names: list[str], optimize: str, name: str | None, graph: Graph) -> dict:
+    """The JSON of `lamella footprint`, of one model on one or more boards."""
+
+    entries, shown = [], None
+    for board in board_names:
+        compiled = pipeline.compile_model(path, board, optimize, name, graph)
+        entry = measure(compiled)
+        counted = entry.pop("layer_instructions", None)
+        if shown is None:
+            shown = {"layers": layers(compiled.graph, counted), "arena_lower_bound": compiled.plan.lower_bound}
+        entries.append(entry)
+    return {"model": str(path), "boards": entries, **shown}
+
+
+def refuse_misfit(compiled: Compiled) -> dict:
+    """The footprint of a model on its board; CheckFailed if it does not fit."""
+    entry = measure(compiled)
+    board = compiled.board
+    if not entry["fits"]:
+        flash, ram = entry["flash"], entry["ram"]
+        raise CheckFailed(
+            f"{compiled.path}: does not fit {board.name}: it needs {flash['total']} bytes of flash ({flash['weights']} of "
+            f"weights) of {board.flash.size}, and {ram['total']} bytes of RAM ({ram['arena']} of arena) of {board.ram.size}; "
+            "use --optimize flash or ram, compress the model further, or take a larger board"
+        )
+    return entry
+
+
+def parse_budget(text: str) -> dict[str, int]:
+    """flash=64k,ram=16k as bytes; k and M are 1024 and 1024^2."""
+    budget = {}
+    for part in text.split(","):
+        key, _, value = part.partition("=")
+        value = value.strip()
+        unit = {"k": 1 << 10, "m": 1 << 20}.get(value[-1:].lower(), 1)
+        digits = value[:-1] if unit > 1 else value
+        if key.strip() not in ("flash", "ram") or not digits.isdigit():
+            raise UsageError(f"--budget {text!r}: {part!r} is not understood; write flash=64k,ram=16k")
+        budget[key.strip()] = int(digits) * unit
+    return budget
+
+
+def over_budget(result: dict, budget: Mapping[str, int]) -> list[str]:
+    """What exceeds the budget, in words."""
+    found = []
+    for entry in result["boards"]:
+        for key, most in budget.items():
+            used = entry[key]["total"]
+            if used > most:
+                found.append(f"{entry['board']}: {key} {used} bytes, {used - most} over the budget of {most}")
+    return found
+

@@ -1,0 +1,77 @@
+"""What commands print: JSON for machines, tables and progress bars for people."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lamella.errors import UsageError
+
+
+def emit(args: argparse.Namespace, data: dict[str, Any]) -> None:
+    """Write what --json asks for: to a file, or to standard output for "-"."""
+    if not args.json:
+        return
+    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    if args.json == "-":
+        sys.stdout.write(text)
+        return
+    path = Path(args.json)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"--json {path}: cannot be written ({error.strerror})") from None
+
+
+def speaks(args: argparse.Namespace) -> bool:
+    """Whether a person reads standard output."""
+    return not args.quiet and args.json != "-"
+
+
+def table(columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
+    """Print a table; numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(*[], title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for k, column in enumerate(columns):
+        numeric = all(isinstance(row[k], (int, float, type(None))) or str(row[k])[:1].isdigit() for row in rows)
+        shown.add_column(column, justify="right" if numeric and rows else "left", no_wrap=not sys.stdout.isatty())
+    for row in rows:
+        shown.add_row(*[text(value) for value in row])
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False).print(shown)
+
+
+def text(value: Any) -> str:
+    """A cell: thousands apart, missing as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return str(value).replace("[", r"\[")
+
+
+@contextmanager
+def progress(args: argparse.Namespace, label: str) -> Iterator[Any]:
+    """A function (done, all) that moves a progress bar on a terminal, and does nothing elsewhere."""
+    if args.quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
