@@ -81,7 +81,8 @@ class Model:
 def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str) -> Model:
     """The model as data for the templates."""
     running = [(k, node) for k, node in enumerate(graph.nodes) if node.choice is not None]
-    identifiers = names.unique([node.name for _, node in running], "layer")
+    taken = ["a", "in", "out", f"{name}_run", f"{name}_selftest"]
+    identifiers = names.unique([node.name for _, node in running], "layer", taken)
     layers = tuple(_layer(graph, plan, k, node, c) for (k, node), c in zip(running, identifiers, strict=True))
     kernels = [operators.kernel(node) for _, node in running]
     format_records = [formats.get(node.choice.format) for _, node in running if node.choice.format]
@@ -143,7 +144,7 @@ def _ports(graph: Graph, plan: MemoryPlan, ports: tuple[Port, ...], word: str) -
                 offset=plan.offsets[port.tensor],
                 argument=word + suffix,
                 macro={"in": "INPUT", "out": "OUTPUT"}[word] + suffix,
-                scale=f"{np.float32(tensor.quantization.scale):.9g}".replace("e", "e") + _float_suffix(tensor.quantization.scale),
+                scale=_float_literal(tensor.quantization.scale),
                 zero_point=tensor.quantization.zero - port.offset,
                 flip=port.offset,
                 shape=shape_text(tensor.shape),
@@ -152,9 +153,10 @@ def _ports(graph: Graph, plan: MemoryPlan, ports: tuple[Port, ...], word: str) -
     return tuple(found)
 
 
-def _float_suffix(scale: float) -> str:
-    text = f"{np.float32(scale):.9g}"
-    return "f" if "." in text or "e" in text else ".0f"
+def _float_literal(value: float) -> str:
+    """A C float constant that reads back as the same float32."""
+    text = f"{np.float32(value):.9g}"
+    return text + ("f" if "." in text or "e" in text else ".0f")
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -208,7 +210,7 @@ def initializer(value: cdata.Value, prefix: str, indent: int = 1) -> str:
     if isinstance(value, cdata.Struct):
         pad = "    " * indent
         lines = [f"{pad}.{key} = {initializer(item, prefix, indent + 1)}," for key, item in value.fields.items()]
-        if all("\n" not in line for line in lines) and sum(len(line.strip()) + 1 for line in lines) < 90:
+        if all("\n" not in line for line in lines) and sum(len(line.strip()) + 1 for line in lines) < 104:
             return "{" + " ".join(line.strip() for line in lines).rstrip(",") + "}"
         return "{\n" + "\n".join(_packed(lines, pad)) + "\n" + "    " * (indent - 1) + "}"
     if isinstance(value, (cdata.Array, cdata.StructArray)):

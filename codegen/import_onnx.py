@@ -5,7 +5,8 @@ tensor of the file that is followed by QuantizeLinear stands for an integer acti
 Clip, pooling, reshaping) are folded or moved behind it, which is exact because quantisation is monotone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from math import floor
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Sink:
     quantization: Quantization
     low: int = 0
     high: int = 255
+    raw: str = "uint8"  # integer type in the file
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,17 @@ def read(path: str | Path) -> Graph:
     path = Path(path)
     model = load(path)
     return Reader(model, path).graph()
+
+
+def read_with_names(path: str | Path) -> tuple[Graph, dict[str, str]]:
+    """A graph, and for each of its tensors that the file quantises the name of the integer tensor in the file."""
+    path = Path(path)
+    reader = Reader(load(path), path)
+    graph = reader.graph()
+    names: dict[str, str] = {}
+    for onnx_name, tensor in reader.integers.items():
+        names.setdefault(tensor, onnx_name)
+    return graph, names
 
 
 def load(path: Path) -> onnx.ModelProto:
@@ -123,7 +136,7 @@ class Reader:
         self._constants = {t.name: self._array(t) for t in model.graph.initializer}
         self._dequantized: dict[str, _Dequantized] = {}
         self._values: dict[str, str] = {}  # float ONNX tensor -> tensor whose dequantised value it has
-        self._integers: dict[str, str] = {}  # integer ONNX tensor -> tensor
+        self.integers: dict[str, str] = {}  # integer ONNX tensor -> tensor
         self._raw_dtypes: dict[str, str] = {}  # tensor of the graph's input -> raw type
         self._absorbed: set[int] = set()  # nodes already folded into another, by id
         self._renamed: dict[str, list[str]] = {}  # float tensor -> results of the absorbed nodes behind it
@@ -190,25 +203,30 @@ class Reader:
             kind = onnx.TensorProto.DataType.Name(element).lower()
             raise UnsupportedError(f"{self.path}: input {value.name!r} has element type {kind}; float32, uint8 and int8 are supported")
         users = self._consumers.get(value.name, [])
-        if wanted == "QuantizeLinear" and not any(n.op_type == "QuantizeLinear" for n in self.model.graph.node):
-            self._refuse_float()
-        if not users or any(n.op_type != wanted or n.input[0] != value.name for n in users):
-            names = ", ".join(n.name or n.op_type for n in users) or "nothing"
-            raise UnsupportedError(
-                f"{self.path}: input {value.name!r} goes to {names}; it must go to {wanted} alone, so that its scale is known"
-            )
-        parameters = [self._quantization(n) for n in users]
-        if len({p for p, _ in parameters}) > 1:
-            raise UnsupportedError(f"{self.path}: input {value.name!r} is quantised in different ways; use one scale")
-        quantization, raw = parameters[0]
-        if element in _RAW and _RAW[element] != raw:
-            raise UsageError(f"{self.path}: input {value.name!r} and its zero point differ in type")
+        if wanted == "QuantizeLinear":
+            if not any(n.op_type == "QuantizeLinear" for n in self.model.graph.node):
+                self._refuse_float()
+            sink = self._sink(value.name, lambda why: UnsupportedError(f"{self.path}: input {value.name!r}: {why}"), absorb=False)
+            quantization, raw = sink.quantization, sink.raw
+        else:
+            if not users or any(n.op_type != wanted or n.input[0] != value.name for n in users):
+                names = ", ".join(n.name or n.op_type for n in users) or "nothing"
+                raise UnsupportedError(
+                    f"{self.path}: input {value.name!r} goes to {names}; an integer input must go to DequantizeLinear "
+                    "alone, so that its scale is known"
+                )
+            parameters = [self._quantization(n) for n in users]
+            if len(set(parameters)) > 1:
+                raise UnsupportedError(f"{self.path}: input {value.name!r} is dequantised in different ways; use one scale")
+            quantization, raw = parameters[0]
+            if _RAW[element] != raw:
+                raise UsageError(f"{self.path}: input {value.name!r} and its zero point differ in type")
         name = self._add_tensor(value.name, shape, quantization)
         self._raw_dtypes[name] = raw
         if wanted == "QuantizeLinear":
             self._values[value.name] = name
         else:
-            self._integers[value.name] = name
+            self.integers[value.name] = name
         return name
 
     def _refuse_float(self) -> None:
@@ -232,9 +250,9 @@ class Reader:
         if value.name in self._values and producer is not None and producer.op_type == "DequantizeLinear":
             _, raw = self._quantization(producer)
             return Port(value.name, self._values[value.name], "float32", raw)
-        if value.name in self._integers:
+        if value.name in self.integers:
             raw = _RAW[value.type.tensor_type.elem_type] if value.type.tensor_type.elem_type in _RAW else "uint8"
-            return Port(value.name, self._integers[value.name], raw, raw)
+            return Port(value.name, self.integers[value.name], raw, raw)
         raise UnsupportedError(
             f"{self.path}: output {value.name!r} is not quantised; end the model in QuantizeLinear and DequantizeLinear"
         )
@@ -250,30 +268,30 @@ class Reader:
             raise self.unsupported(node, f"its input {source!r} has no quantised value")
         if self.tensors[tensor].quantization != quantization:
             tensor = self._rescale(node, tensor, Sink(quantization))
-        self._integers[node.output[0]] = tensor
+        self.integers[node.output[0]] = tensor
 
     def _read_dequantize(self, node: onnx.NodeProto) -> None:
         source = node.input[0]
         if source in self._constants:
             self._dequantize_constant(node)
             return
-        if source not in self._integers:
+        if source not in self.integers:
             raise self.unsupported(node, f"its input {source!r} is not a quantised tensor")
         quantization, _ = self._quantization(node)
-        tensor = self._integers[source]
+        tensor = self.integers[source]
         if self.tensors[tensor].quantization != quantization:
             raise self.unsupported(node, "its scale or zero point differ from those of the QuantizeLinear before it")
         self._values[node.output[0]] = tensor
 
     def _alias(self, source: str, target: str) -> None:
-        for table in (self._constants, self._dequantized, self._values, self._integers):
+        for table in (self._constants, self._dequantized, self._values, self.integers):
             if source in table:
                 table[target] = table[source]
 
     def _fold(self, node: onnx.NodeProto) -> bool:
         """Evaluate a node whose inputs are all constant (or the shape of an activation)."""
         if node.op_type == "Shape":
-            known = self._values.get(node.input[0]) or self._integers.get(node.input[0])
+            known = self._values.get(node.input[0]) or self.integers.get(node.input[0])
             if known is not None and not node.attribute:
                 self._constants[node.output[0]] = np.array(self.tensors[known].shape, np.int64)
                 return True
@@ -454,42 +472,39 @@ class Reader:
 
         Operators that keep quantised values (pooling by maximum, reshaping, padding) may stand in between.
         """
-        return self._sink(node, output or node.output[0], absorb=True)
+        return self._sink(output or node.output[0], lambda why: self.unsupported(node, why), absorb=True)
 
-    def _sink(self, node: onnx.NodeProto, name: str, absorb: bool) -> Sink:
+    def _sink(self, name: str, fail: Callable[[str], UnsupportedError], absorb: bool) -> Sink:
         consumers = self._consumers.get(name, [])
         if name in self._outputs or not consumers:
-            raise self.unsupported(
-                node, f"its result {name!r} is not quantised; put QuantizeLinear and DequantizeLinear behind it"
-            )
-        found: set[Sink] = set()
-        for consumer in consumers:
-            if consumer.op_type == "QuantizeLinear":
-                found.add(Sink(self._quantization(consumer)[0]))
-            elif consumer.op_type in ("Relu", "Clip"):
-                alone = absorb and len(consumers) == 1
-                inner = self._sink(node, consumer.output[0], alone)
-                if alone:
-                    low, high = self.clip_bounds(consumer, inner.quantization)
-                    found.add(Sink(inner.quantization, max(inner.low, low), min(inner.high, high)))
-                    self._absorb(consumer, name)
-                else:
-                    found.add(Sink(inner.quantization))
-            elif consumer.op_type in ("Identity", "Dropout"):
-                found.add(self._sink(node, consumer.output[0], absorb and len(consumers) == 1))
-            elif (
-                known := operators.by_onnx_type().get(consumer.op_type)
-            ) is not None and known.keeps_quantization and consumer.input[0] == name:
-                found.add(self._sink(node, consumer.output[0], absorb=False))
-            else:
-                raise self.unsupported(
-                    node,
-                    f"its result {name!r} goes to {self.label(consumer)} without being quantised; "
-                    "put QuantizeLinear and DequantizeLinear in between",
-                )
+            raise fail(f"{name!r} is not quantised; put QuantizeLinear and DequantizeLinear behind it")
+        alone = absorb and len(consumers) == 1
+        found = {self._sink_at(consumer, name, fail, alone) for consumer in consumers}
         if len(found) > 1:
-            raise self.unsupported(node, f"its result {name!r} is quantised in different ways; use one scale")
+            raise fail(f"{name!r} is quantised in different ways; use one scale")
         return found.pop()
+
+    def _sink_at(self, consumer: onnx.NodeProto, name: str, fail: Callable[[str], UnsupportedError], alone: bool) -> Sink:
+        """What one reader of a float tensor says of its quantisation; `alone`: a Relu or Clip may be absorbed."""
+        known = operators.by_onnx_type().get(consumer.op_type)
+        if consumer.op_type == "QuantizeLinear":
+            quantization, raw = self._quantization(consumer)
+            return Sink(quantization, raw=raw)
+        if consumer.op_type in ("Identity", "Dropout"):
+            return self._sink(consumer.output[0], fail, alone)
+        if consumer.op_type in ("Relu", "Clip"):
+            inner = self._sink(consumer.output[0], fail, alone)
+            if not alone:
+                return replace(inner, low=0, high=255)
+            low, high = self.clip_bounds(consumer, inner.quantization)
+            self._absorb(consumer, name)
+            return replace(inner, low=max(inner.low, low), high=min(inner.high, high))
+        if known is not None and known.keeps_quantization and consumer.input[0] == name:
+            return self._sink(consumer.output[0], fail, absorb=False)
+        raise fail(
+            f"{name!r} goes to {self.label(consumer)} without being quantised; "
+            "put QuantizeLinear and DequantizeLinear in between"
+        )
 
     def only_consumer(self, name: str) -> onnx.NodeProto | None:
         """The node that reads an ONNX tensor, if there is just one and the tensor is no output of the model."""

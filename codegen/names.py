@@ -7,7 +7,7 @@ _RESERVED = set(
     "auto break case char const continue default do double else enum extern float for goto if inline int long register "
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false "
     "main NULL arena in out asm typeof class template new delete this private public protected virtual namespace try catch "
-    "throw operator using and or not xor".split()
+    "throw operator using and or not xor offsetof linux unix".split()
 )
 LONGEST = 48
 
@@ -17,7 +17,8 @@ def identifier(text: str, fallback: str) -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:LONGEST].strip("_")
     if not name:
         name = fallback
-    if name[0].isdigit() or name in _RESERVED or name.lower().startswith("lam_") or name.lower() == "lam":
+    system = name.endswith("_t") or name.isupper()  # types and macros of the headers
+    if name[0].isdigit() or name in _RESERVED or system or name.lower().startswith("lam_") or name.lower() == "lam":
         name = "m_" + name
     return name
 

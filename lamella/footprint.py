@@ -17,11 +17,11 @@ from lamella.pipeline import Compiled
 STACK_VECTORS = 2
 
 
-def measure(compiled: Compiled, with_stack: bool = True) -> dict:
+def measure(compiled: Compiled) -> dict:
     """One entry of "boards" in the JSON of `lamella footprint`."""
     board, model = compiled.board, compiled.model
     image = elf.measure(programs.minimal_program(compiled, enlarged=board.flash is not None), board, model.weight_symbols, programs.ARENA_SYMBOL)
-    stack, counted = _run(compiled) if with_stack else (None, None)
+    stack, counted = _run(compiled)
     ram_total = image.ram_arena + image.ram_static + (stack or 0)
     fits = board.flash is None or (image.flash_total <= board.flash.size and ram_total <= board.ram.size)
     return {
@@ -29,7 +29,8 @@ def measure(compiled: Compiled, with_stack: bool = True) -> dict:
         "flash": {"total": image.flash_total, "weights": image.flash_weights, "code": image.flash_code, "other": image.flash_other},
         "ram": {"total": ram_total, "arena": image.ram_arena, "static": image.ram_static, "stack": stack},
         "fits": bool(fits),
-        **({"instructions_per_inference": counted["total"], "layer_instructions": counted["layers"]} if counted else {}),
+        "instructions_per_inference": counted["total"] if counted else None,
+        "layer_instructions": counted["layers"] if counted else None,
     }
 
 
@@ -58,9 +59,9 @@ def _emulated(board: Board) -> list[Board]:
     if board.ram is None:
         return []
     alike = [boards.load(name) for name in boards.names()]
-    first = [board, *(b for b in alike if b.name == board.core.emulated_by)]
-    rest = [b for b in alike if b.core == board.core and b not in first]
-    return [b for b in dict.fromkeys([*first, *rest]) if b.runner]
+    alike = [b for b in alike if b.core.name == board.core.name]
+    ordered = sorted(alike, key=lambda b: (b.name != board.name, b.name != board.core.emulated_by, b.name))
+    return [b for b in ordered if b.runner]
 
 
 def layers(graph: Graph, counted: Mapping[str, float] | None = None) -> list[dict]:
@@ -117,7 +118,7 @@ def footprint(path: Path, board_names: list[str], optimize: str, name: str | Non
     for board in board_names:
         compiled = pipeline.compile_model(path, board, optimize, name, graph)
         entry = measure(compiled)
-        counted = entry.pop("layer_instructions", None)
+        counted = entry.pop("layer_instructions")
         if shown is None:
             shown = {"layers": layers(compiled.graph, counted), "arena_lower_bound": compiled.plan.lower_bound}
         entries.append(entry)

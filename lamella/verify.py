@@ -1,15 +1,13 @@
-"""Proof by comparison: the C on a board against the integer reference in PyTorch, byte for byte; onnxruntime as a witness."""
+"""Proof by comparison: the C on a board against the integer reference in PyTorch, byte for byte."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from lamella import programs, vectors
 from lamella.codegen import reference
 from lamella.codegen.ir import Graph
-from lamella.errors import UsageError
 from lamella.pipeline import Compiled
 
 
@@ -76,50 +74,8 @@ def expected_outputs(
     return {port.name: np.concatenate([part[port.name] for part in parts]) for port in graph.outputs}
 
 
-def witness(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict:
-    """How far onnxruntime, without graph optimisations, is from the integer arithmetic, over the whole network.
-
-    Rounding differs (half to even there, half up here), so that a level may move now and then.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise UsageError(f"{path}: onnxruntime does not load it: {str(error).splitlines()[0]}") from None
-    total = vectors.samples_of(raw)
-    symbolic = not isinstance(session.get_inputs()[0].shape[0], int)
-    step = 250 if symbolic else 1
-    parts = []
-    for start in range(0, total, step):
-        feeds = {}
-        for port in graph.inputs:
-            q = raw[port.name][start : start + step]
-            feeds[port.name] = vectors.dequantize(port, graph, q) if port.dtype == "float32" else q
-        parts.append(session.run([port.name for port in graph.outputs], feeds))
-    largest, equal, count, agree = 0, 0, 0, []
-    for k, port in enumerate(graph.outputs):
-        theirs = np.concatenate([np.asarray(part[k]) for part in parts])
-        levels = vectors.quantize(port, graph, theirs) if port.dtype == "float32" else theirs
-        difference = np.abs(levels.astype(np.int32) - expected[port.name].astype(np.int32))
-        largest = max(largest, int(difference.max(initial=0)))
-        equal += int((difference == 0).sum())
-        count += difference.size
-        a, b = levels.reshape(total, -1), expected[port.name].reshape(total, -1)
-        # A tie for the top class is no disagreement.
-        agree.append(np.take_along_axis(b, a.argmax(axis=1)[:, None], axis=1)[:, 0] == b.max(axis=1))
-    return {
-        "max_level_difference": largest,
-        "equal_fraction": equal / max(count, 1),
-        "top1_agreement": float(np.mean(agree)),
-    }
-
-
 def report(model: str, results: list[BoardResult], onnxruntime: dict) -> dict:
-    """The JSON of `lamella verify`."""
+    """The JSON of `lamella verify`; `onnxruntime` comes from lamella.witness."""
     return {
         "model": model,
         "bit_exact": all(r.mismatches == 0 for r in results),

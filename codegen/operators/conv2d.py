@@ -282,6 +282,6 @@ OPERATOR = Operator(
     sample=sample,
     kernels=(
         Kernel("lam_conv2d", "lam_conv2d.h", ("src/lam_conv2d.c",), _plain_options, _describe_plain, takes_scratch=True),
-        Kernel("lam_conv2d_sparse", "lam_conv2d.h", ("src/lam_conv2d_sparse.c",), _sparse_options, _describe_sparse, takes_scratch=True),
+        Kernel("lam_conv2d_sparse", "lam_conv2d.h", ("src/lam_conv2d_sparse.c", "src/lam_conv2d_sparse_tile.c"), _sparse_options, _describe_sparse, takes_scratch=True),
     ),
 )

@@ -1,6 +1,6 @@
 """From one quantisation to another, activation functions (Relu, Clip) included."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def read(reader, node) -> None:
     x = reader.activation(node, 0)
     sink = reader.sink(node)
     low, high = reader.clip_bounds(node, sink.quantization)
-    sink = type(sink)(sink.quantization, max(low, sink.low), min(high, sink.high))
+    sink = replace(sink, low=max(low, sink.low), high=min(high, sink.high))
     reader.add("rescale", node, [x], x.shape, sink.quantization, attributes(reader, node, x, sink))
 
 

@@ -4,13 +4,15 @@ import argparse
 import shutil
 from typing import Any
 
-from lamella import boards
+from lamella import boards, output
 
 HELP = "list the boards, and what is installed to build for them and to run on them"
 EXAMPLES = """\
 lamella boards
 lamella boards --json boards.json
 """
+
+COLUMNS = ["board", "core", "flash", "RAM", "here", "what it is"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a table; 0."""
     facts = [describe(boards.load(name)) for name in boards.names()]
-    if args.json:
-        from lamella.output import emit
-
-        emit(args, {"boards": facts})
-    if not args.quiet and args.json != "-":
-        print(table(facts))
+    output.emit(args, {"boards": facts})
+    if output.speaks(args):
+        output.table(COLUMNS, rows(facts))
     return 0
 
 
@@ -50,21 +49,17 @@ def describe(board: boards.Board) -> dict[str, Any]:
     }
 
 
-def table(facts: list[dict[str, Any]]) -> str:
-    """The boards as lines of text."""
-    rows = [("board", "core", "flash", "RAM", "", "")]
-    rows += [
-        (board["name"], board["core"], _size(board["flash"]), _size(board["ram"]), _state(board), board["title"])
+def rows(facts: list[dict[str, Any]]) -> list[list[Any]]:
+    """The boards as rows of a table."""
+    return [
+        [board["name"], board["core"], _size(board["flash"]), _size(board["ram"]), _state(board), board["title"]]
         for board in facts
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join(lines)
 
 
-def _size(size: int | None) -> str:
+def _size(size: int | None) -> str | None:
     if size is None:
-        return "-"
+        return None
     return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} KB"
 
 

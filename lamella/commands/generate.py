@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     firmware.refuse_foreign(args.out)
     compiled = pipeline.compile_model(args.model, args.board, args.optimize, args.name, arguments.graph_of(args))
     entry = footprint.refuse_misfit(compiled)
-    entry.pop("layer_instructions", None)
+    entry.pop("layer_instructions")
     files = firmware.folder_files(compiled)
     firmware.write_folder(args.out, files)
     output.emit(args, {"model": str(args.model), "out": str(args.out), "files": sorted(files), "name": compiled.model.name, **entry})

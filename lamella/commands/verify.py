@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 if every byte is equal on every board, else 1."""
-    from lamella import pipeline, vectors, verify
+    from lamella import pipeline, vectors, verify, witness
 
     names = arguments.boards_of(args.board, runnable=True)
     graph = arguments.graph_of(args)
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         sources = _folder_sources(args.firmware, one.model.name) if args.firmware else None
         with output.progress(args, one.board.name) as progress:
             results.append(verify.verify_board(one, raw, expected, sources, progress))
-    report = verify.report(str(args.model), results, verify.witness(args.model, graph, raw, expected))
+    report = verify.report(str(args.model), results, witness.compare(args.model, graph, raw, expected))
     output.emit(args, report)
     if output.speaks(args):
         _print(report)
@@ -68,6 +68,7 @@ def _print(report: dict) -> None:
             print(f"PASS {board['board']}: {board['vectors']} vectors, every output byte equal{counted}")
     w = report["onnxruntime"]
     print(
-        f"onnxruntime: at most {w['max_level_difference']} level(s) apart, {100 * w['equal_fraction']:.2f} % equal, "
+        f"onnxruntime: the network at most {w['max_level_difference']} level(s) apart, each layer on the same inputs "
+        f"{w['max_layer_difference']}; {100 * w['equal_fraction']:.2f} % equal, "
         f"top class agrees for {100 * w['top1_agreement']:.2f} %"
     )

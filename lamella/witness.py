@@ -1,0 +1,91 @@
+"""onnxruntime as the outside witness: how far its results are from the integer arithmetic.
+
+It rounds half to even where we round half up, and in float32, so that a level may move now and then. Graph optimisations
+are off: its fused kernels saturate 16-bit sums on some x86 processors.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from lamella import vectors
+from lamella.codegen import import_onnx, reference
+from lamella.codegen.ir import Graph
+from lamella.errors import UsageError
+
+LAYER_SAMPLES = 32
+
+
+def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict:
+    """The "onnxruntime" part of `lamella verify`: over the whole network, and each layer fed with the same inputs."""
+    theirs = run(path, graph, raw)
+    largest, equal, count, agree = 0, 0, 0, []
+    for port in graph.outputs:
+        levels = vectors.quantize(port, graph, theirs[port.name]) if port.dtype == "float32" else theirs[port.name]
+        difference = np.abs(levels.astype(np.int32) - expected[port.name].astype(np.int32))
+        largest = max(largest, int(difference.max(initial=0)))
+        equal += int((difference == 0).sum())
+        count += difference.size
+        a, b = levels.reshape(len(levels), -1), expected[port.name].reshape(len(levels), -1)
+        # A tie for the top class is no disagreement.
+        agree.append(np.take_along_axis(b, a.argmax(axis=1)[:, None], axis=1)[:, 0] == b.max(axis=1))
+    few = {name: array[:LAYER_SAMPLES] for name, array in raw.items()}
+    by_layer = layers(path, few)
+    return {
+        "max_level_difference": largest,
+        "equal_fraction": equal / max(count, 1),
+        "top1_agreement": float(np.mean(agree)),
+        "max_layer_difference": max(by_layer.values(), default=0),
+        "layers": by_layer,
+    }
+
+
+def run(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], model: onnx.ModelProto | None = None) -> dict[str, np.ndarray]:
+    """Outputs of onnxruntime by name, for raw integer inputs."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    try:
+        source = str(path) if model is None else model.SerializeToString()
+        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise UsageError(f"{path}: onnxruntime does not load it: {str(error).splitlines()[0]}") from None
+    names = [output.name for output in session.get_outputs()]
+    total = vectors.samples_of(raw)
+    step = 250 if not isinstance(session.get_inputs()[0].shape[0], int) else 1
+    parts = []
+    for start in range(0, total, step):
+        feeds = {}
+        for port in graph.inputs:
+            q = raw[port.name][start : start + step]
+            feeds[port.name] = vectors.dequantize(port, graph, q) if port.dtype == "float32" else q
+        parts.append(session.run(names, feeds))
+    return {name: np.concatenate([np.asarray(part[k]) for part in parts]) for k, name in enumerate(names)}
+
+
+def layers(path: Path, raw: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """For each operator of the file: how many levels its result is from onnxruntime's, on onnxruntime's own inputs."""
+    graph, names = import_onnx.read_with_names(path)
+    model = import_onnx.load(Path(path))
+    there = {o.name for o in model.graph.output}
+    inputs = {port.name for port in graph.inputs}
+    wanted = [name for name in dict.fromkeys(names.values()) if name not in there and name not in inputs]
+    # onnx infers type and rank; onnxruntime wants the element type of what it is asked for.
+    inferred = {v.name: v for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
+    model.graph.output.extend(inferred[name] for name in wanted if name in inferred)
+    theirs = run(path, graph, raw, model)
+    values = {port.tensor: (raw[port.name].astype(np.int16) + port.offset).astype(np.uint8) for port in graph.inputs}
+    found = {}
+    for node in graph.nodes:
+        ours = reference.run_node(graph, node, [values[name] for name in node.inputs])
+        values[node.output] = ours
+        if names.get(node.output) in theirs:
+            array = theirs[names[node.output]]
+            array = (array.astype(np.int16) + (128 if array.dtype == np.int8 else 0)).astype(np.uint8)
+            found[node.name] = int(np.abs(array.astype(np.int16) - ours.reshape(array.shape)).max(initial=0))
+            values[node.output] = array
+    return found
