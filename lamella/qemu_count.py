@@ -11,7 +11,7 @@ from pathlib import Path
 from lamella.build import cached
 from lamella.elf import Symbol
 
-# Numbers of QEMU's plugin interface under which the functions that we use are the same; each QEMU accepts some of them.
+# Versions of QEMU's plugin interface to try, one after the other; each QEMU accepts some of them.
 VERSIONS = (1, 2, 3, 4)
 
 MAP = "lam_count_map.txt"
@@ -23,7 +23,7 @@ _CALLERS = ("lam_harness_", "lam_stack_", "main")
 
 @dataclass(frozen=True)
 class Counts:
-    """Means over the calls. segments: None where calls differ in their number."""
+    """Means over the calls. segments: None where calls differ in their number, or have thousands."""
 
     calls: int
     instructions: float
@@ -110,7 +110,8 @@ def read_result(folder: Path, functions: Sequence[Symbol]) -> Counts | None:
         return None
     n = len(calls)
     same = len({len(call) for call in calls}) == 1
-    segments = tuple(sum(column) / n for column in list(zip(*calls, strict=True))[1:]) if same else None
+    columns = list(zip(*calls, strict=True))[1:] if same else []
+    segments = tuple(sum(column) / n for column in columns) or None
     return Counts(
         calls=n,
         instructions=sum(call[0] for call in calls) / n,
