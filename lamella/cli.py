@@ -75,10 +75,24 @@ def main(argv: list[str] | None = None) -> int:
     except MemoryError:
         print(f"lamella {args.command}: not enough memory for this model; use a larger machine", file=sys.stderr)
         return 4
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"lamella {args.command}: {where}{error.strerror or error}", file=sys.stderr)
+    except Exception as error:
+        if isinstance(error, OSError):
+            return _outside(args.command, error)
+        if os.environ.get("LAMELLA_DEBUG"):
+            raise
+        print(
+            f"lamella {args.command}: internal error, a fault of Lamella: {type(error).__name__}: {error}\n"
+            "please report it with the model; LAMELLA_DEBUG=1 shows where it happened",
+            file=sys.stderr,
+        )
         return 4
+
+
+def _outside(command: str, error: OSError) -> int:
+    """What the operating system refused."""
+    where = f"{error.filename}: " if error.filename else ""
+    print(f"lamella {command}: {where}{error.strerror or error}", file=sys.stderr)
+    return 4
 
 
 def _indented(text: str) -> str:
