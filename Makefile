@@ -8,7 +8,7 @@ setup:
 	@tools/setup.sh
 
 demo: setup
-	@.venv/bin/python examples/demo.py
+	@.venv/bin/python tools/demo.py
 
 test: setup
 	@.venv/bin/python -m pytest -n 2

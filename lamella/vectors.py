@@ -35,6 +35,21 @@ def read_inputs(path: str | Path, graph: Graph) -> dict[str, np.ndarray]:
     return raw
 
 
+def read_expected(path: str | Path, graph: Graph, samples: int) -> dict[str, np.ndarray]:
+    """Raw integer outputs by port name, from an npz as `lamella run` and `lamella vectors` write it."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            found = {p.name: data[p.name if p.dtype != "float32" else f"{p.name}__q"] for p in graph.outputs}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise UsageError(f"{path}: holds no raw outputs of this model ({error}); write it with `lamella run` or `lamella vectors`") from None
+    for port in graph.outputs:
+        wanted = (samples, *graph.tensor_of(port).shape[1:])
+        if found[port.name].shape != wanted or found[port.name].dtype != port.raw_dtype:
+            raise UsageError(f"{path}: {port.name!r} is {found[port.name].dtype} {found[port.name].shape}, wanted {port.raw_dtype} {wanted}")
+    return found
+
+
 def _raw(path: Path, port: Port, graph: Graph, array: np.ndarray) -> np.ndarray:
     shape = graph.tensor_of(port).shape[1:]
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
@@ -108,6 +123,11 @@ def write_outputs(path: str | Path, graph: Graph, raw: Mapping[str, np.ndarray])
             arrays[f"{port.name}__q"] = raw[port.name]
         else:
             arrays[port.name] = raw[port.name]
+    write_npz(path, arrays)
+
+
+def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """An npz, written aside and renamed."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:

@@ -18,21 +18,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_model(parser)
     arguments.add_board(parser, several=True)
     parser.add_argument("--inputs", type=Path, metavar="X.npz", help="vectors (default: 16 random, all-minimum, all-maximum)")
+    parser.add_argument("--expect", type=Path, metavar="Y.npz", help="outputs from elsewhere (lamella vectors) that must be equal too")
     parser.add_argument("--limit", type=int, metavar="N", help="use the first N vectors only")
     parser.add_argument("--firmware", type=Path, metavar="DIR", help="take the model's C from this generated folder")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 if every byte is equal on every board, else 1."""
-    from lamella import pipeline, vectors, verify, witness
+    from lamella import pipeline, programs, vectors, verify, witness
 
     names = arguments.boards_of(args.board, runnable=True)
     graph = arguments.graph_of(args)
     raw = vectors.read_inputs(args.inputs, graph) if args.inputs else vectors.seeded(graph)
+    told = vectors.read_expected(args.expect, graph, vectors.samples_of(raw)) if args.expect else None
     if args.limit is not None:
         if args.limit < 1:
             raise arguments.UsageError(f"--limit {args.limit}: at least one vector is needed")
         raw = {name: array[: args.limit] for name, array in raw.items()}
+        told = told and {name: array[: args.limit] for name, array in told.items()}
     compiled = [pipeline.compile_model(args.model, name, args.optimize, args.name, graph) for name in names]
     with output.progress(args, "reference") as progress:
         expected = verify.expected_outputs(graph, raw, progress)
@@ -42,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
         with output.progress(args, one.board.name) as progress:
             results.append(verify.verify_board(one, raw, expected, sources, progress))
     report = verify.report(str(args.model), results, witness.compare(args.model, graph, raw, expected))
+    if told is not None:
+        report["expected_mismatches"] = int(programs.first_difference(graph, told, expected).sum())
+        report["bit_exact"] = report["bit_exact"] and report["expected_mismatches"] == 0
     output.emit(args, report)
     if output.speaks(args):
         _print(report)
@@ -66,6 +72,8 @@ def _print(report: dict) -> None:
             n = board["instructions_per_inference"]
             counted = f", {n:,.0f} instructions per inference" if n is not None else ""
             print(f"PASS {board['board']}: {board['vectors']} vectors, every output byte equal{counted}")
+    if (wrong := report.get("expected_mismatches")) is not None:
+        print(f"{'FAIL' if wrong else 'PASS'} --expect: {wrong} vectors differ between its outputs and the imported graph")
     w = report["onnxruntime"]
     print(
         f"onnxruntime: the network at most {w['max_level_difference']} level(s) apart, each layer on the same inputs "
