@@ -71,7 +71,9 @@ def main() -> int:
                     differing.append(f"{model.parent.name} on {name} for {optimize}")
                 f, r = numbers["flash"], numbers["ram"]
                 rows.append([model.parent.name, name, optimize, f["total"], f["weights"], f["code"], r["total"], r["stack"], numbers["instructions"], numbers["fits"], state])  # fmt: skip
-    output.table(["example", "board", "optimize", "flash", "weights", "code", "RAM", "stack", "instructions", "fits", ""], rows)
+    output.table(
+        ["example", "board", "optimize", "flash", "weights", "code", "RAM", "stack", "instructions", "fits", ""], rows
+    )
     if args.update:
         RECORD.write_text(json.dumps({**old, **new}, indent=1, sort_keys=True) + "\n")
         print(f"recorded in {RECORD.relative_to(HERE.parent)}")

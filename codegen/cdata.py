@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Union
 
 import numpy as np
 
@@ -42,7 +41,7 @@ class StructArray:
     items: tuple[Struct, ...]
 
 
-Value = Union[int, None, Symbol, Array, Struct, StructArray]
+Value = int | None | Symbol | Array | Struct | StructArray
 
 
 def arrays(value: Value) -> Iterator[Array]:

@@ -68,7 +68,8 @@ def _reason(best: Choice, within: list[Choice], found: list[Choice], optimize: s
         rival = min((c for c in found if c.format == name), key=lambda c: (c not in within, c.instructions))
         others.append(
             f"{name}: {_ratio(rival.weight_bytes, best.weight_bytes)} the bytes, "
-            f"{_ratio(rival.instructions, best.instructions)} the instructions" + ("" if rival in within else ", too much RAM")
+            f"{_ratio(rival.instructions, best.instructions)} the instructions"
+            + ("" if rival in within else ", too much RAM")
         )
     text = f"best for {optimize}"
     return text + (f" ({'; '.join(others)})" if others else "")

@@ -75,7 +75,12 @@ class Model:
     @property
     def weight_symbols(self) -> list[str]:
         """C names of the packed weights."""
-        return [f"{self.name}_{layer.name}_{a.suffix}" for layer in self.layers for a in cdata.arrays(layer.descriptor) if a.is_weights]
+        return [
+            f"{self.name}_{layer.name}_{a.suffix}"
+            for layer in self.layers
+            for a in cdata.arrays(layer.descriptor)
+            if a.is_weights
+        ]
 
 
 def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str) -> Model:
@@ -118,7 +123,9 @@ def _layer(graph: Graph, plan: MemoryPlan, index: int, node: Node, name: str) ->
     title = f"{what}, {shape_text(x.shape)} -> {shape_text(y.shape)}"
     if choice.format:
         levels = node.attributes.levels
-        title += f"; {choice.format}, {levels.size} weights, {100 * np.count_nonzero(levels) / levels.size:.1f} % not zero"
+        title += (
+            f"; {choice.format}, {levels.size} weights, {100 * np.count_nonzero(levels) / levels.size:.1f} % not zero"
+        )
         title += f", {choice.weight_bytes} bytes"
     inputs = [f"a + {plan.offsets[t]}" for t in node.inputs]
     if kernel.takes_array:
@@ -127,7 +134,16 @@ def _layer(graph: Graph, plan: MemoryPlan, index: int, node: Node, name: str) ->
     arguments = [f"&{name}", *inputs, output]
     if kernel.takes_scratch:
         arguments.append(f"a + {plan.scratch[node.name]}" if choice.scratch_bytes else "NULL")
-    return Layer(index, name, names.comment(title), kernel.function, kernel.describe(graph, node), tuple(arguments), output, y.bytes)
+    return Layer(
+        index,
+        name,
+        names.comment(title),
+        kernel.function,
+        kernel.describe(graph, node),
+        tuple(arguments),
+        output,
+        y.bytes,
+    )
 
 
 def _ports(graph: Graph, plan: MemoryPlan, ports: tuple[Port, ...], word: str) -> tuple[CPort, ...]:

@@ -86,7 +86,9 @@ def load(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load_model(path, load_external_data=False)
     except Exception as error:  # protobuf raises several kinds, all meaning the same to the user
-        raise UsageError(f"{path}: not an ONNX file, or a damaged one ({type(error).__name__}); export it again") from None
+        raise UsageError(
+            f"{path}: not an ONNX file, or a damaged one ({type(error).__name__}); export it again"
+        ) from None
     if not model.graph.node:
         raise UsageError(f"{path}: not an ONNX file, or one without operators; export it again")
     for tensor in model.graph.initializer:
@@ -103,7 +105,9 @@ def load(path: Path) -> onnx.ModelProto:
         foldable = _foldable(model)
         unknown = [n for n in unknown if n.output[0] not in foldable]
     if unknown:
-        listed = "; ".join(f"{n.name or n.output[0]}: {n.domain + '.' if n.domain else ''}{n.op_type}" for n in unknown[:10])
+        listed = "; ".join(
+            f"{n.name or n.output[0]}: {n.domain + '.' if n.domain else ''}{n.op_type}" for n in unknown[:10]
+        )
         raise UnsupportedError(
             f"{path}: operators that are not supported: {listed}. `lamella operators` lists what is; "
             "leave them outside the exported network or replace them"
@@ -187,7 +191,9 @@ class Reader:
                     f"({', '.join(d.dim_param or str(d.dim_value) for d in tensor_type.shape.dim)}); export with fixed sizes"
                 )
             if shape[0] not in (None, 0, 1):
-                raise UnsupportedError(f"{self.path}: input {value.name!r} has batch {shape[0]}; export with batch 1 or symbolic")
+                raise UnsupportedError(
+                    f"{self.path}: input {value.name!r} has batch {shape[0]}; export with batch 1 or symbolic"
+                )
             shape = (1, *shape[1:])
             if np.prod([float(d) for d in shape]) > LARGEST_TENSOR:
                 raise UnsupportedError(f"{self.path}: input {value.name!r} has more than {LARGEST_TENSOR} elements")
@@ -198,15 +204,21 @@ class Reader:
 
     def _input_tensor(self, value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> str:
         element = value.type.tensor_type.elem_type
-        wanted = {onnx.TensorProto.FLOAT: "QuantizeLinear"}.get(element) or ("DequantizeLinear" if element in _RAW else None)
+        wanted = {onnx.TensorProto.FLOAT: "QuantizeLinear"}.get(element) or (
+            "DequantizeLinear" if element in _RAW else None
+        )
         if wanted is None:
             kind = onnx.TensorProto.DataType.Name(element).lower()
-            raise UnsupportedError(f"{self.path}: input {value.name!r} has element type {kind}; float32, uint8 and int8 are supported")
+            raise UnsupportedError(
+                f"{self.path}: input {value.name!r} has element type {kind}; float32, uint8 and int8 are supported"
+            )
         users = self._consumers.get(value.name, [])
         if wanted == "QuantizeLinear":
             if not any(n.op_type == "QuantizeLinear" for n in self.model.graph.node):
                 self._refuse_float()
-            sink = self._sink(value.name, lambda why: UnsupportedError(f"{self.path}: input {value.name!r}: {why}"), absorb=False)
+            sink = self._sink(
+                value.name, lambda why: UnsupportedError(f"{self.path}: input {value.name!r}: {why}"), absorb=False
+            )
             quantization, raw = sink.quantization, sink.raw
         else:
             if not users or any(n.op_type != wanted or n.input[0] != value.name for n in users):
@@ -217,7 +229,9 @@ class Reader:
                 )
             parameters = [self._quantization(n) for n in users]
             if len(set(parameters)) > 1:
-                raise UnsupportedError(f"{self.path}: input {value.name!r} is dequantised in different ways; use one scale")
+                raise UnsupportedError(
+                    f"{self.path}: input {value.name!r} is dequantised in different ways; use one scale"
+                )
             quantization, raw = parameters[0]
             if _RAW[element] != raw:
                 raise UsageError(f"{self.path}: input {value.name!r} and its zero point differ in type")
@@ -245,13 +259,20 @@ class Reader:
 
     def _output_port(self, value: onnx.ValueInfoProto) -> Port:
         producer = next((n for n in self.model.graph.node if value.name in n.output), None)
-        while producer is not None and producer.op_type in ("Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze"):
+        while producer is not None and producer.op_type in (
+            "Identity",
+            "Dropout",
+            "Reshape",
+            "Flatten",
+            "Squeeze",
+            "Unsqueeze",
+        ):
             producer = next((n for n in self.model.graph.node if producer.input[0] in n.output), None)
         if value.name in self._values and producer is not None and producer.op_type == "DequantizeLinear":
             _, raw = self._quantization(producer)
             return Port(value.name, self._values[value.name], "float32", raw)
         if value.name in self.integers:
-            raw = _RAW[value.type.tensor_type.elem_type] if value.type.tensor_type.elem_type in _RAW else "uint8"
+            raw = _RAW.get(value.type.tensor_type.elem_type, "uint8")
             return Port(value.name, self.integers[value.name], raw, raw)
         raise UnsupportedError(
             f"{self.path}: output {value.name!r} is not quantised; end the model in QuantizeLinear and DequantizeLinear"
@@ -414,7 +435,8 @@ class Reader:
         if tensor is None:
             kind = "constant" if name in self._constants or name in self._dequantized else "not quantised"
             raise self.unsupported(
-                node, f"its input {name!r} is {kind}; put QuantizeLinear and DequantizeLinear before it, as quantize_static does"
+                node,
+                f"its input {name!r} is {kind}; put QuantizeLinear and DequantizeLinear before it, as quantize_static does",
             )
         return self.tensors[tensor]
 
@@ -444,7 +466,9 @@ class Reader:
             return Weights(found.levels.astype(np.int16), found.scales, found.axis)
         if name in self._constants:
             self._finite(name, self._constants[name])
-            raise self.unsupported(node, f"its weights {name!r} are float; quantise them (QuantizeLinear, DequantizeLinear)")
+            raise self.unsupported(
+                node, f"its weights {name!r} are float; quantise them (QuantizeLinear, DequantizeLinear)"
+            )
         raise self.unsupported(node, f"its weights {name!r} are not constant")
 
     def bias(self, node: onnx.NodeProto, index: int, n: int, x_scale: float, w_scales: np.ndarray) -> np.ndarray:
@@ -456,7 +480,9 @@ class Reader:
         if name in self._dequantized:
             found = self._dequantized[name]
             expected = (np.float32(x_scale) * w.astype(np.float32)).astype(np.float64)
-            if found.levels.shape == (n,) and np.allclose(np.broadcast_to(found.scales, (n,)), expected, rtol=1e-5, atol=0):
+            if found.levels.shape == (n,) and np.allclose(
+                np.broadcast_to(found.scales, (n,)), expected, rtol=1e-5, atol=0
+            ):
                 return found.levels.astype(np.int64)
         return requant.quantize_bias(self.bias_values(node, self.constant(node, index), n), x_scale, w)
 
@@ -484,7 +510,9 @@ class Reader:
             raise fail(f"{name!r} is quantised in different ways; use one scale")
         return found.pop()
 
-    def _sink_at(self, consumer: onnx.NodeProto, name: str, fail: Callable[[str], UnsupportedError], alone: bool) -> Sink:
+    def _sink_at(
+        self, consumer: onnx.NodeProto, name: str, fail: Callable[[str], UnsupportedError], alone: bool
+    ) -> Sink:
         """What one reader of a float tensor says of its quantisation; `alone`: a Relu or Clip may be absorbed."""
         known = operators.by_onnx_type().get(consumer.op_type)
         if consumer.op_type == "QuantizeLinear":
@@ -541,7 +569,16 @@ class Reader:
         low, high = level(low, 0), level(high, 255)
         return low, max(low, high)
 
-    def add(self, op: str, node: onnx.NodeProto, inputs: list[Tensor], shape: tuple[int, ...], quantization: Quantization, attributes, output: str | None = None) -> Tensor:
+    def add(
+        self,
+        op: str,
+        node: onnx.NodeProto,
+        inputs: list[Tensor],
+        shape: tuple[int, ...],
+        quantization: Quantization,
+        attributes,
+        output: str | None = None,
+    ) -> Tensor:
         """Append a node; its output tensor stands for the ONNX output, and for what was absorbed behind it."""
         if any(d < 1 for d in shape):
             raise self.unsupported(node, f"its result would have shape {shape}")
@@ -553,7 +590,11 @@ class Reader:
         name = self._add_tensor(onnx_name, tuple(int(d) for d in shape), quantization)
         label = node.name or node.output[0]
         taken = {n.name for n in self.nodes}
-        unique = label if label not in taken else next(f"{label}_{k}" for k in range(2, 10**6) if f"{label}_{k}" not in taken)
+        unique = (
+            label
+            if label not in taken
+            else next(f"{label}_{k}" for k in range(2, 10**6) if f"{label}_{k}" not in taken)
+        )
         self.nodes.append(Node(op, unique, tuple(t.name for t in inputs), name, attributes))
         names = [onnx_name]
         while names:
@@ -574,12 +615,16 @@ class Reader:
         from lamella.codegen.operators import rescale
 
         source = self.tensors[tensor]
-        return self.add("rescale", node, [source], source.shape, sink.quantization, rescale.attributes(self, node, source, sink)).name
+        return self.add(
+            "rescale", node, [source], source.shape, sink.quantization, rescale.attributes(self, node, source, sink)
+        ).name
 
     def requant(self, node: onnx.NodeProto, x_scale: float, w_scales, sink: Sink) -> Requant:
         """Multipliers and shifts from the scales (lamella.requant), range from the sink."""
         try:
             m, s = requant.quantize_multipliers(x_scale, np.atleast_1d(np.asarray(w_scales)), sink.quantization.scale)
         except ValueError as error:
-            raise self.unsupported(node, f"{error}: the scales of input, weights and output do not fit together") from None
+            raise self.unsupported(
+                node, f"{error}: the scales of input, weights and output do not fit together"
+            ) from None
         return Requant(m, s, sink.quantization.zero, sink.low, sink.high)

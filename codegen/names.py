@@ -3,12 +3,7 @@
 import re
 from collections.abc import Iterable
 
-_RESERVED = set(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false "
-    "main NULL arena in out asm typeof class template new delete this private public protected virtual namespace try catch "
-    "throw operator using and or not xor offsetof linux unix".split()
-)
+_RESERVED = {"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "bool", "true", "false", "main", "NULL", "arena", "in", "out", "asm", "typeof", "class", "template", "new", "delete", "this", "private", "public", "protected", "virtual", "namespace", "try", "catch", "throw", "operator", "using", "and", "or", "not", "xor", "offsetof", "linux", "unix"}
 LONGEST = 48
 
 

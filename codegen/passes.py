@@ -52,13 +52,18 @@ def fold_clamps(graph: Graph) -> Graph:
         if node.op != "rescale" or not _only_clamps(graph, node):
             return None
         q = node.attributes.requant
-        if before.op in ("conv2d", "dense", "avgpool2d", "rescale") and getattr(before.attributes, "pool", None) is None:
+        if (
+            before.op in ("conv2d", "dense", "avgpool2d", "rescale")
+            and getattr(before.attributes, "pool", None) is None
+        ):
             old: Requant = before.attributes.requant
             narrowed = replace(old, low=max(old.low, q.low), high=min(old.high, q.high))
             return replace(before, output=node.output, attributes=replace(before.attributes, requant=narrowed))
         if before.op == "add":
             a = before.attributes
-            return replace(before, output=node.output, attributes=replace(a, low=max(a.low, q.low), high=min(a.high, q.high)))
+            return replace(
+                before, output=node.output, attributes=replace(a, low=max(a.low, q.low), high=min(a.high, q.high))
+            )
         return None
 
     def swap(graph: Graph) -> Graph:
@@ -92,7 +97,12 @@ def fuse_pooling(graph: Graph) -> Graph:
         a, w = node.attributes, node.attributes.window
         rows, cols = graph.tensors[conv.output].shape[2:]
         shape = graph.tensors[node.output].shape
-        if len(shape) != 4 or any(w.pads) or w.dilation != (1, 1) or any(s < k for s, k in zip(w.stride, w.kernel, strict=True)):
+        if (
+            len(shape) != 4
+            or any(w.pads)
+            or w.dilation != (1, 1)
+            or any(s < k for s, k in zip(w.stride, w.kernel, strict=True))
+        ):
             return None
         if shape[2:] != w.out_size((rows, cols)) or getattr(a, "by_count", False):
             return None
@@ -162,4 +172,4 @@ def weight_levels(node: Node) -> np.ndarray | None:
     return getattr(node.attributes, "levels", None)
 
 
-__all__ = ["Conv2d", "PASSES", "lower", "is_view", "used_operators", "weight_levels"]
+__all__ = ["PASSES", "Conv2d", "is_view", "lower", "used_operators", "weight_levels"]

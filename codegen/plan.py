@@ -59,7 +59,9 @@ def plan_memory(graph: Graph) -> MemoryPlan:
     scratch = {name: slot.offset for slot in slots for name in slot.holds if name not in tensors}
     scratch = {name.removeprefix(_SCRATCH): offset for name, offset in scratch.items()}
     arena = -(-_end(slots) // ALIGN) * ALIGN
-    return MemoryPlan(offsets, scratch, tuple(sorted(slots, key=lambda s: (s.offset, s.first))), arena, lower_bound(graph))
+    return MemoryPlan(
+        offsets, scratch, tuple(sorted(slots, key=lambda s: (s.offset, s.first))), arena, lower_bound(graph)
+    )
 
 
 _SCRATCH = "scratch of "  # cannot be a tensor's name in _blocks: tensors are looked up first

@@ -11,12 +11,8 @@ from lamella.codegen.ir import Graph
 
 def run(graph: Graph, inputs: Mapping[str, np.ndarray], chunk: int = 250) -> dict[str, np.ndarray]:
     """Raw integer outputs by port name; inputs are raw integers by port name, shape (samples, ...)."""
-    parts = [
-        {port.name: values[port.tensor] for port in graph.outputs} for values in _chunks(graph, inputs, chunk)
-    ]
-    return {
-        port.name: _raw(np.concatenate([part[port.name] for part in parts]), port) for port in graph.outputs
-    }
+    parts = [{port.name: values[port.tensor] for port in graph.outputs} for values in _chunks(graph, inputs, chunk)]
+    return {port.name: _raw(np.concatenate([part[port.name] for part in parts]), port) for port in graph.outputs}
 
 
 def trace(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -27,7 +23,11 @@ def trace(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
 def run_node(graph: Graph, node, inputs: list[np.ndarray]) -> np.ndarray:
     """The result of one node, uint8 in and out."""
     with torch.no_grad():
-        return operators.get(node.op).reference(graph, node, [torch.from_numpy(np.ascontiguousarray(x)) for x in inputs]).numpy()
+        return (
+            operators.get(node.op)
+            .reference(graph, node, [torch.from_numpy(np.ascontiguousarray(x)) for x in inputs])
+            .numpy()
+        )
 
 
 def _chunks(graph: Graph, inputs: Mapping[str, np.ndarray], chunk: int) -> Iterator[dict[str, np.ndarray]]:

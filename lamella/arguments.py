@@ -19,7 +19,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_board(parser: argparse.ArgumentParser, several: bool = False, required: bool = True) -> None:
     """--board, once or several times."""
     text = "board; `lamella boards` lists them" + ("; may be given several times" if several else "")
-    parser.add_argument("--board", required=required, action="append" if several else "store", metavar="BOARD", help=text)
+    parser.add_argument(
+        "--board", required=required, action="append" if several else "store", metavar="BOARD", help=text
+    )
 
 
 def check_model(args: argparse.Namespace) -> None:
@@ -50,7 +52,9 @@ def boards_of(names: list[str], runnable: bool = False) -> list[str]:
     for name in names:
         board = boards.load(name)
         if runnable and board.runner is None:
-            raise UsageError(f"board {name}: nothing here can run it; generate and footprint serve it, run and verify do not")
+            raise UsageError(
+                f"board {name}: nothing here can run it; generate and footprint serve it, run and verify do not"
+            )
     return list(dict.fromkeys(names))
 
 

@@ -187,11 +187,11 @@ def refuse_foreign(out: Path) -> None:
 __all__ = [
     "Board",
     "folder_files",
-    "runtime_files",
-    "write_folder",
-    "refuse_foreign",
-    "selftest",
     "layer_rows",
+    "refuse_foreign",
+    "runtime_files",
+    "selftest",
     "slot_rows",
     "vectors",
+    "write_folder",
 ]

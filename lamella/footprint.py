@@ -20,13 +20,23 @@ STACK_VECTORS = 2
 def measure(compiled: Compiled) -> dict:
     """One entry of "boards" in the JSON of `lamella footprint`."""
     board, model = compiled.board, compiled.model
-    image = elf.measure(programs.minimal_program(compiled, enlarged=board.flash is not None), board, model.weight_symbols, programs.ARENA_SYMBOL)
+    image = elf.measure(
+        programs.minimal_program(compiled, enlarged=board.flash is not None),
+        board,
+        model.weight_symbols,
+        programs.ARENA_SYMBOL,
+    )
     stack, counted = _run(compiled)
     ram_total = image.ram_arena + image.ram_static + (stack or 0)
     fits = board.flash is None or (image.flash_total <= board.flash.size and ram_total <= board.ram.size)
     return {
         "board": board.name,
-        "flash": {"total": image.flash_total, "weights": image.flash_weights, "code": image.flash_code, "other": image.flash_other},
+        "flash": {
+            "total": image.flash_total,
+            "weights": image.flash_weights,
+            "code": image.flash_code,
+            "other": image.flash_other,
+        },
         "ram": {"total": ram_total, "arena": image.ram_arena, "static": image.ram_static, "stack": stack},
         "fits": bool(fits),
         "instructions_per_inference": counted["total"] if counted else None,
@@ -162,4 +172,3 @@ def over_budget(result: dict, budget: Mapping[str, int]) -> list[str]:
             if used > most:
                 found.append(f"{entry['board']}: {key} {used} bytes, {used - most} over the budget of {most}")
     return found
-

@@ -126,7 +126,7 @@ def layer_segments(compiled: Compiled, segments: tuple[float, ...] | None) -> di
     The first layer carries the copy of the inputs, the last that of the outputs. None where calls and layers do not match.
     """
     model = compiled.model
-    ins, outs, layers = len(model.inputs), len(model.outputs), len(model.layers)
+    ins, _outs, layers = len(model.inputs), len(model.outputs), len(model.layers)
     if segments is None or len(segments) < ins + layers:
         return None
     counts = list(segments[ins : ins + layers])

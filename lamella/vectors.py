@@ -42,11 +42,15 @@ def read_expected(path: str | Path, graph: Graph, samples: int) -> dict[str, np.
         with np.load(path, allow_pickle=False) as data:
             found = {p.name: data[p.name if p.dtype != "float32" else f"{p.name}__q"] for p in graph.outputs}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise UsageError(f"{path}: holds no raw outputs of this model ({error}); write it with `lamella run` or `lamella vectors`") from None
+        raise UsageError(
+            f"{path}: holds no raw outputs of this model ({error}); write it with `lamella run` or `lamella vectors`"
+        ) from None
     for port in graph.outputs:
         wanted = (samples, *graph.tensor_of(port).shape[1:])
         if found[port.name].shape != wanted or found[port.name].dtype != port.raw_dtype:
-            raise UsageError(f"{path}: {port.name!r} is {found[port.name].dtype} {found[port.name].shape}, wanted {port.raw_dtype} {wanted}")
+            raise UsageError(
+                f"{path}: {port.name!r} is {found[port.name].dtype} {found[port.name].shape}, wanted {port.raw_dtype} {wanted}"
+            )
     return found
 
 

@@ -42,7 +42,9 @@ def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: M
     }
 
 
-def run(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], model: onnx.ModelProto | None = None) -> dict[str, np.ndarray]:
+def run(
+    path: Path, graph: Graph, raw: Mapping[str, np.ndarray], model: onnx.ModelProto | None = None
+) -> dict[str, np.ndarray]:
     """Outputs of onnxruntime by name, for raw integer inputs."""
     import onnxruntime
 

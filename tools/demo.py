@@ -57,7 +57,9 @@ def main() -> None:
     print("\nThe int8 network on the micro:bit: 256 KB of flash are not enough, and generate says so (exit code 1):")
     lamella("generate", int8, "--board", "qemu_microbit", "--out", DEMO / "firmware" / "int8", expect=1)
 
-    print("\nThe compressed one fits. A folder a board, each a CMake project of its own; built and run with its self-test:")
+    print(
+        "\nThe compressed one fits. A folder a board, each a CMake project of its own; built and run with its self-test:"
+    )
     for board in BOARDS:
         folder = DEMO / "firmware" / board
         lamella("generate", model, "--board", board, "--out", folder, "--name", "lenet5", "--quiet")
@@ -73,7 +75,15 @@ def main() -> None:
 
     compressed = lamella("footprint", model, *[w for b in BOARDS for w in ("--board", b)], "--quiet")
     uncompressed = lamella("footprint", int8, *[w for b in BOARDS for w in ("--board", b)], "--quiet")
-    lamella("report", model, *[w for b in BOARDS for w in ("--board", b)], "--metrics", run / "metrics.json", "--out", DEMO / "report.html")
+    lamella(
+        "report",
+        model,
+        *[w for b in BOARDS for w in ("--board", b)],
+        "--metrics",
+        run / "metrics.json",
+        "--out",
+        DEMO / "report.html",
+    )
     summary(metrics, plain, compressed, uncompressed, proofs)
     print(f"\nreport with pictures: {_short(str(DEMO / 'report.html'))}; firmware: {_short(str(DEMO / 'firmware'))}")
     print(f"done in {(time.monotonic() - started) / 60:.1f} minutes")

@@ -28,7 +28,14 @@ def read(reader, node) -> None:
     ceil_mode, include_pad, keep = False, True, True
     if node.op_type == "AveragePool":
         a = reader.attributes(
-            node, kernel_shape=None, strides=None, dilations=None, pads=None, auto_pad="NOTSET", ceil_mode=0, count_include_pad=0
+            node,
+            kernel_shape=None,
+            strides=None,
+            dilations=None,
+            pads=None,
+            auto_pad="NOTSET",
+            ceil_mode=0,
+            count_include_pad=0,
         )
         window = windows.read_window(reader, node, a, tuple(a["kernel_shape"]), x.shape[2:])
         ceil_mode, include_pad = bool(a["ceil_mode"]), bool(a["count_include_pad"])
@@ -45,7 +52,8 @@ def read(reader, node) -> None:
     out = window.out_size(x.shape[2:], ceil_mode)
     area = window.kernel[0] * window.kernel[1]
     overhang = any(
-        (out[i] - 1) * window.stride[i] + window.reach(i) > window.pads[i] + x.shape[2 + i] + (window.pads[i + 2] if include_pad else 0)
+        (out[i] - 1) * window.stride[i] + window.reach(i)
+        > window.pads[i] + x.shape[2 + i] + (window.pads[i + 2] if include_pad else 0)
         for i in (0, 1)
     )
     if include_pad and overhang:
@@ -118,7 +126,12 @@ def sample(draw) -> Graph:
     area = window.kernel[0] * window.kernel[1]
     if by_count:
         # A dilated window may hold no pixel of a small image at all; ONNX leaves that mean undefined.
-        window = Window(window.kernel, window.stride, (1, 1), tuple(min(p, k - 1) for p, k in zip(window.pads, window.kernel * 2, strict=True)))
+        window = Window(
+            window.kernel,
+            window.stride,
+            (1, 1),
+            tuple(min(p, k - 1) for p, k in zip(window.pads, window.kernel * 2, strict=True)),
+        )
     quantization = draw.quantization(x.quantization.scale)
     counts = np.arange(1, area + 1) if by_count else np.array([area])
     requant = draw.requant(x.quantization.scale, 1.0 / counts, quantization)
@@ -139,7 +152,9 @@ OPERATOR = Operator(
             "lam_avgpool2d",
             "lam_pool.h",
             ("src/lam_avgpool2d.c",),
-            lambda graph, node, target: [Choice("lam_avgpool2d", instructions=cost.POOL_PIXEL * pooled_pixels(graph, node))],
+            lambda graph, node, target: [
+                Choice("lam_avgpool2d", instructions=cost.POOL_PIXEL * pooled_pixels(graph, node))
+            ],
             _describe,
         ),
     ),

@@ -33,7 +33,9 @@ def read(reader, node) -> None:
     sink = reader.sink(node)
     full = (sink.low, sink.high) == (0, 255)
     requants = tuple(
-        None if full and p.quantization == sink.quantization else reader.requant(node, p.quantization.scale, np.ones(1), sink)
+        None
+        if full and p.quantization == sink.quantization
+        else reader.requant(node, p.quantization.scale, np.ones(1), sink)
         for p in parts
     )
     shape = list(parts[0].shape)
@@ -101,7 +103,9 @@ OPERATOR = Operator(
             "lam_concat",
             "lam_move.h",
             ("src/lam_concat.c",),
-            lambda graph, node, target: [Choice("lam_concat", instructions=cost.MOVE * graph.tensors[node.output].bytes)],
+            lambda graph, node, target: [
+                Choice("lam_concat", instructions=cost.MOVE * graph.tensors[node.output].bytes)
+            ],
             _describe,
             takes_array=True,
         ),

@@ -8,7 +8,7 @@ import numpy as np
 from lamella import formats
 from lamella.codegen import cost, weights
 from lamella.codegen.cdata import Array, Struct, Symbol
-from lamella.codegen.ir import Choice, Graph, Node, Quantization, Requant, Target, Tensor
+from lamella.codegen.ir import Choice, Graph, Node, Requant, Target, Tensor
 from lamella.codegen.operators import sampling, structs, windows
 from lamella.codegen.operators.record import Kernel, Operator
 from lamella.codegen.operators.windows import Window
@@ -41,8 +41,15 @@ def read(reader, node) -> None:
     a = reader.attributes(node, kernel_shape=None, strides=None, dilations=None, pads=None, auto_pad="NOTSET", group=1)
     x = windows.image(reader, node)
     w = reader.weights(node, 1)
-    if w.levels.ndim != 4 or a["group"] < 1 or w.levels.shape[1] * a["group"] != x.shape[1] or w.levels.shape[0] % a["group"]:
-        raise reader.unsupported(node, f"weights of shape {w.levels.shape} with {a['group']} groups for an input {x.shape}")
+    if (
+        w.levels.ndim != 4
+        or a["group"] < 1
+        or w.levels.shape[1] * a["group"] != x.shape[1]
+        or w.levels.shape[0] % a["group"]
+    ):
+        raise reader.unsupported(
+            node, f"weights of shape {w.levels.shape} with {a['group']} groups for an input {x.shape}"
+        )
     if w.scales.size > 1 and w.axis != 0:
         raise reader.unsupported(node, "weight scales along another axis than the output channel")
     if a["kernel_shape"] is not None and tuple(a["kernel_shape"]) != w.levels.shape[2:]:
@@ -165,7 +172,9 @@ def _sparse_options(graph: Graph, node: Node, target: Target) -> Iterator[Choice
                 + x.bytes * cost.WIDEN * copies
             )
             parameters = {"band_rows": band_rows, "copies": copies}
-            yield Choice("lam_conv2d_sparse", packed.format.name, parameters, need.scratch_bytes, packed.bytes, instructions)
+            yield Choice(
+                "lam_conv2d_sparse", packed.format.name, parameters, need.scratch_bytes, packed.bytes, instructions
+            )
 
 
 def _shape(graph: Graph, node: Node) -> Struct:
@@ -281,7 +290,16 @@ OPERATOR = Operator(
     details=details,
     sample=sample,
     kernels=(
-        Kernel("lam_conv2d", "lam_conv2d.h", ("src/lam_conv2d.c",), _plain_options, _describe_plain, takes_scratch=True),
-        Kernel("lam_conv2d_sparse", "lam_conv2d.h", ("src/lam_conv2d_sparse.c", "src/lam_conv2d_sparse_tile.c"), _sparse_options, _describe_sparse, takes_scratch=True),
+        Kernel(
+            "lam_conv2d", "lam_conv2d.h", ("src/lam_conv2d.c",), _plain_options, _describe_plain, takes_scratch=True
+        ),
+        Kernel(
+            "lam_conv2d_sparse",
+            "lam_conv2d.h",
+            ("src/lam_conv2d_sparse.c", "src/lam_conv2d_sparse_tile.c"),
+            _sparse_options,
+            _describe_sparse,
+            takes_scratch=True,
+        ),
     ),
 )

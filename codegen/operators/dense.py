@@ -35,7 +35,12 @@ def read(reader, node) -> None:
     x = reader.activation(node, 0)
     w = reader.weights(node, 1)
     levels, axis = (w.levels, w.axis) if a["transB"] else (w.levels.T, 1 - w.axis)
-    if levels.ndim != 2 or len(x.shape) < 2 or (node.op_type == "Gemm" and len(x.shape) != 2) or x.shape[-1] != levels.shape[1]:
+    if (
+        levels.ndim != 2
+        or len(x.shape) < 2
+        or (node.op_type == "Gemm" and len(x.shape) != 2)
+        or x.shape[-1] != levels.shape[1]
+    ):
         raise reader.unsupported(node, f"weights of shape {w.levels.shape} for an input of shape {x.shape}")
     if w.scales.size > 1 and axis != 0:
         raise reader.unsupported(node, "weight scales along another axis than the output")
@@ -131,7 +136,9 @@ def _describe(graph: Graph, node: Node) -> Struct:
     if node.choice.kernel == "lam_dense_sparse":
         capacity = weights.largest_row(a.levels)
         positions = Symbol(record.c_positions)
-        return Struct("lam_dense_sparse_desc", {"shape": shape, "positions": positions, "weights": array, "capacity": capacity})
+        return Struct(
+            "lam_dense_sparse_desc", {"shape": shape, "positions": positions, "weights": array, "capacity": capacity}
+        )
     return Struct("lam_dense_desc", {"shape": shape, "unpack": Symbol(record.c_unpack), "weights": array})
 
 
@@ -157,7 +164,14 @@ OPERATOR = Operator(
     details=lambda graph, node: "{1} -> {0}".format(*node.attributes.levels.shape),
     sample=sample,
     kernels=tuple(
-        Kernel(function, "lam_dense.h", (f"src/{function}.c",), _options(function), _describe, function == "lam_dense_sparse")
+        Kernel(
+            function,
+            "lam_dense.h",
+            (f"src/{function}.c",),
+            _options(function),
+            _describe,
+            function == "lam_dense_sparse",
+        )
         for function in ("lam_dense", "lam_dense_int8", "lam_dense_sparse")
     ),
 )

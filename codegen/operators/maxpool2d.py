@@ -24,11 +24,21 @@ def read(reader, node) -> None:
         window, ceil_mode = Window(x.shape[2:]), False
     else:
         a = reader.attributes(
-            node, kernel_shape=None, strides=None, dilations=None, pads=None, auto_pad="NOTSET", ceil_mode=0, storage_order=0
+            node,
+            kernel_shape=None,
+            strides=None,
+            dilations=None,
+            pads=None,
+            auto_pad="NOTSET",
+            ceil_mode=0,
+            storage_order=0,
         )
         if len(node.output) > 1 and node.output[1]:
             raise reader.unsupported(node, "the indices of the maxima")
-        window, ceil_mode = windows.read_window(reader, node, a, tuple(a["kernel_shape"]), x.shape[2:]), bool(a["ceil_mode"])
+        window, ceil_mode = (
+            windows.read_window(reader, node, a, tuple(a["kernel_shape"]), x.shape[2:]),
+            bool(a["ceil_mode"]),
+        )
     if window.pads[0] >= window.reach(0) or window.pads[1] >= window.reach(1):
         raise reader.unsupported(node, "padding as large as the window")
     out = window.out_size(x.shape[2:], ceil_mode)
@@ -91,7 +101,9 @@ OPERATOR = Operator(
             "lam_maxpool2d",
             "lam_pool.h",
             ("src/lam_maxpool2d.c",),
-            lambda graph, node, target: [Choice("lam_maxpool2d", instructions=cost.POOL_PIXEL * pooled_pixels(graph, node))],
+            lambda graph, node, target: [
+                Choice("lam_maxpool2d", instructions=cost.POOL_PIXEL * pooled_pixels(graph, node))
+            ],
             lambda graph, node: Struct("lam_maxpool2d_desc", {"window": window_struct(graph, node)}),
         ),
     ),

@@ -78,7 +78,9 @@ OPERATOR = Operator(
             "lam_pad2d",
             "lam_move.h",
             ("src/lam_pad2d.c",),
-            lambda graph, node, target: [Choice("lam_pad2d", instructions=cost.MOVE * graph.tensors[node.output].bytes)],
+            lambda graph, node, target: [
+                Choice("lam_pad2d", instructions=cost.MOVE * graph.tensors[node.output].bytes)
+            ],
             _describe,
         ),
     ),

@@ -5,7 +5,6 @@ from math import floor, prod
 
 import numpy as np
 
-from lamella.codegen import cost
 from lamella.codegen.cdata import Array, Struct
 from lamella.codegen.ir import Choice, Graph, Node, Quantization, Tensor
 from lamella.codegen.operators import sampling
@@ -35,7 +34,9 @@ def read(reader, node) -> None:
     inverse = 1.0 / sink.quantization.scale
     multiplier = floor(inverse + 0.5)
     if not 1 <= multiplier <= 2**16 or abs(inverse - multiplier) > multiplier / 1024:
-        raise reader.unsupported(node, f"output scale {sink.quantization.scale}; 1/256 or another whole fraction is supported")
+        raise reader.unsupported(
+            node, f"output scale {sink.quantization.scale}; 1/256 or another whole fraction is supported"
+        )
     if (sink.low, sink.high) != (0, 255):
         raise reader.unsupported(node, "a clip behind it; remove it")
     reader.add("softmax", node, [x], x.shape, sink.quantization, Softmax(table(x.quantization.scale), multiplier))

@@ -40,12 +40,19 @@ def read_window(reader, node, attributes: dict, kernel: tuple[int, ...], size: t
     pads = tuple(attributes["pads"] or (0, 0, 0, 0))
     if len(stride) != 2 or len(dilation) != 2 or len(pads) != 4:
         raise reader.unsupported(node, "strides, dilations and pads must be given for two dimensions")
-    if min(kernel) < 1 or min(stride) < 1 or min(dilation) < 1 or min(pads) < 0 or max(*kernel, *stride, *dilation, *pads) > 65535:
+    if (
+        min(kernel) < 1
+        or min(stride) < 1
+        or min(dilation) < 1
+        or min(pads) < 0
+        or max(*kernel, *stride, *dilation, *pads) > 65535
+    ):
         raise reader.unsupported(node, "kernel, strides, dilations and pads must be positive and below 65536")
     auto = attributes["auto_pad"]
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         totals = [
-            max((-(-size[a] // stride[a]) - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1 - size[a], 0) for a in (0, 1)
+            max((-(-size[a] // stride[a]) - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1 - size[a], 0)
+            for a in (0, 1)
         ]
         first = [t // 2 if auto == "SAME_UPPER" else t - t // 2 for t in totals]
         pads = (first[0], first[1], totals[0] - first[0], totals[1] - first[1])

@@ -51,7 +51,14 @@ def run(args: argparse.Namespace) -> int:
 def _port(graph, port) -> dict:
     tensor = graph.tensor_of(port)
     q = tensor.quantization
-    return {"name": port.name, "shape": list(tensor.shape), "type": port.dtype, "raw_type": port.raw_dtype, "scale": q.scale, "zero_point": q.zero - port.offset}
+    return {
+        "name": port.name,
+        "shape": list(tensor.shape),
+        "type": port.dtype,
+        "raw_type": port.raw_dtype,
+        "scale": q.scale,
+        "zero_point": q.zero - port.offset,
+    }
 
 
 def _print(data: dict) -> None:
@@ -59,17 +66,35 @@ def _print(data: dict) -> None:
     for word in ("inputs", "outputs"):
         for p in data[word]:
             shape = "x".join(map(str, p["shape"][1:]))
-            print(f"{word[:-1]:12} {p['name']}: {shape} {p['type']}, {p['raw_type']} inside, scale {p['scale']:.6g}, zero point {p['zero_point']}")
+            print(
+                f"{word[:-1]:12} {p['name']}: {shape} {p['type']}, {p['raw_type']} inside, scale {p['scale']:.6g}, zero point {p['zero_point']}"
+            )
     saved = 100 * (1 - data["weight_bytes"] / max(data["float32_bytes"], 1))
     print(f"weights      {data['weights']:,} in {data['weight_bytes']:,} bytes ({saved:.1f} % less than float32)")
     print(f"MACs         {data['macs']:,}")
     print(f"arena        {data['arena_bytes']:,} bytes, of which tensors at least {data['arena_lower_bound']:,}")
-    print(f"instructions about {data['estimated_instructions']:,} per inference (a rough estimate; `lamella footprint` counts)")
+    print(
+        f"instructions about {data['estimated_instructions']:,} per inference (a rough estimate; `lamella footprint` counts)"
+    )
     rows = [
-        [e["name"], e["op"], e["details"], e["kernel"], e["format"], e["weights"], e["density"], e["weight_bytes"], e["macs"], e["estimated_instructions"]]
+        [
+            e["name"],
+            e["op"],
+            e["details"],
+            e["kernel"],
+            e["format"],
+            e["weights"],
+            e["density"],
+            e["weight_bytes"],
+            e["macs"],
+            e["estimated_instructions"],
+        ]
         for e in data["layers"]
     ]
-    output.table(["layer", "operator", "", "kernel", "format", "weights", "density", "bytes", "MACs", "instructions (est.)"], rows)
+    output.table(
+        ["layer", "operator", "", "kernel", "format", "weights", "density", "bytes", "MACs", "instructions (est.)"],
+        rows,
+    )
     for e in data["layers"]:
         if e["reason"]:
             print(f"{e['name']}: {e['format']} is {e['reason']}")

@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
 def _baseline(path: Path) -> dict[str, dict]:
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
-        return {entry["board"]: {"flash": entry["flash"]["total"], "ram": entry["ram"]["total"]} for entry in old["boards"]}
+        return {
+            entry["board"]: {"flash": entry["flash"]["total"], "ram": entry["ram"]["total"]} for entry in old["boards"]
+        }
     except (OSError, ValueError, KeyError, TypeError):
         raise arguments.UsageError(f"--baseline {path}: not the --json of an earlier `lamella footprint`") from None
 
@@ -65,14 +67,30 @@ def _print(result: dict) -> None:
         rows.append([e["board"], f["total"], f["weights"], f["code"], f["other"], r["total"], r["arena"], r["static"], r["stack"],
                      e["instructions_per_inference"], e["fits"]])  # fmt: skip
     output.table(
-        ["board", "flash", "weights", "code", "other", "RAM", "arena", "static", "stack", "instructions", "fits"], rows, "bytes"
+        ["board", "flash", "weights", "code", "other", "RAM", "arena", "static", "stack", "instructions", "fits"],
+        rows,
+        "bytes",
     )
     layers = [
         [e["name"], e["op"], e["details"], e["format"], e["weights"], e["density"], e["weight_bytes"], e["bits_per_weight"],
          e["macs"], e["arena_live_bytes"], e.get("instructions")]
         for e in result["layers"]
     ]  # fmt: skip
-    columns = ["layer", "operator", "", "format", "weights", "density", "bytes", "bits", "MACs", "RAM live", "instructions"]
+    columns = [
+        "layer",
+        "operator",
+        "",
+        "format",
+        "weights",
+        "density",
+        "bytes",
+        "bits",
+        "MACs",
+        "RAM live",
+        "instructions",
+    ]
     output.table(columns, layers, f"layers on {result['boards'][0]['board']}")
     for change in result.get("change", []):
-        print(f"against the baseline, {change['board']}: flash {change['flash']:+,} bytes, RAM {change['ram']:+,} bytes")
+        print(
+            f"against the baseline, {change['board']}: flash {change['flash']:+,} bytes, RAM {change['ram']:+,} bytes"
+        )

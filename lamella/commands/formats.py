@@ -24,5 +24,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     output.emit(args, {"formats": facts})
     if output.speaks(args):
-        output.table(["format", "levels", ""], [[f["name"], f"{f['lowest']} .. {f['highest']}", f["title"]] for f in facts])
+        output.table(
+            ["format", "levels", ""], [[f["name"], f"{f['lowest']} .. {f['highest']}", f["title"]] for f in facts]
+        )
     return 0

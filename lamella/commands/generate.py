@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL.onnx --board B --out DIR."""
     arguments.add_model(parser)
     arguments.add_board(parser)
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write; replaced if Lamella wrote it")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder to write; replaced if Lamella wrote it"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,9 +32,14 @@ def run(args: argparse.Namespace) -> int:
     entry.pop("layer_instructions")
     files = firmware.folder_files(compiled)
     firmware.write_folder(args.out, files)
-    output.emit(args, {"model": str(args.model), "out": str(args.out), "files": sorted(files), "name": compiled.model.name, **entry})
+    output.emit(
+        args,
+        {"model": str(args.model), "out": str(args.out), "files": sorted(files), "name": compiled.model.name, **entry},
+    )
     if output.speaks(args):
         flash, ram = entry["flash"]["total"], entry["ram"]["total"]
-        print(f"{args.out}: {len(files)} files, {compiled.model.name} for {args.board}, flash {flash:,} bytes, RAM {ram:,} bytes")
+        print(
+            f"{args.out}: {len(files)} files, {compiled.model.name} for {args.board}, flash {flash:,} bytes, RAM {ram:,} bytes"
+        )
         print(f"build it: cmake -S {args.out} -B {args.out}/build && cmake --build {args.out}/build")
     return 0

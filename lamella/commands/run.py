@@ -16,8 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL.onnx --board B --inputs X.npz --outputs Y.npz."""
     arguments.add_model(parser)
     arguments.add_board(parser)
-    parser.add_argument("--inputs", required=True, type=Path, metavar="X.npz", help="one array per model input, (N, ...)")
-    parser.add_argument("--outputs", required=True, type=Path, metavar="Y.npz", help="written: one array per output, and raw integers")
+    parser.add_argument(
+        "--inputs", required=True, type=Path, metavar="X.npz", help="one array per model input, (N, ...)"
+    )
+    parser.add_argument(
+        "--outputs", required=True, type=Path, metavar="Y.npz", help="written: one array per output, and raw integers"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

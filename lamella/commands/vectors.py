@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", type=Path, help="the recipe that was trained")
     parser.add_argument("--inputs", required=True, type=Path, metavar="X.npz", help="written: the test split")
     parser.add_argument("--outputs", type=Path, metavar="Y.npz", help="written: raw integers from the trained module")
-    parser.add_argument("--run", type=Path, dest="folder", metavar="DIR", help="where `lamella train` wrote its checkpoint")
+    parser.add_argument(
+        "--run", type=Path, dest="folder", metavar="DIR", help="where `lamella train` wrote its checkpoint"
+    )
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder of the data set")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N samples only")
 
@@ -41,5 +43,8 @@ def run(args: argparse.Namespace) -> int:
     files.write_npz(args.inputs, {vectors.input_name(recipe, x): x})
     output.emit(args, data)
     if output.speaks(args):
-        print(f"{args.inputs}: {len(x)} samples" + (f"; {args.outputs}: accuracy {100 * data['accuracy']:.2f} %" if args.outputs else ""))
+        print(
+            f"{args.inputs}: {len(x)} samples"
+            + (f"; {args.outputs}: accuracy {100 * data['accuracy']:.2f} %" if args.outputs else "")
+        )
     return 0

@@ -17,8 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL.onnx --board B [--board B2 ...] [--inputs X.npz]."""
     arguments.add_model(parser)
     arguments.add_board(parser, several=True)
-    parser.add_argument("--inputs", type=Path, metavar="X.npz", help="vectors (default: 16 random, all-minimum, all-maximum)")
-    parser.add_argument("--expect", type=Path, metavar="Y.npz", help="outputs from elsewhere (lamella vectors) that must be equal too")
+    parser.add_argument(
+        "--inputs", type=Path, metavar="X.npz", help="vectors (default: 16 random, all-minimum, all-maximum)"
+    )
+    parser.add_argument(
+        "--expect", type=Path, metavar="Y.npz", help="outputs from elsewhere (lamella vectors) that must be equal too"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="use the first N vectors only")
     parser.add_argument("--firmware", type=Path, metavar="DIR", help="take the model's C from this generated folder")
 
@@ -59,21 +63,29 @@ def _folder_sources(folder: Path, name: str) -> dict[str, str]:
     wanted = [f"{name}.h", f"{name}.c", f"{name}_data.h", f"{name}_data.c"]
     missing = [f for f in wanted if not (folder / "model" / f).is_file()]
     if missing:
-        raise arguments.UsageError(f"--firmware {folder}: has no model/{missing[0]}; give a folder that `lamella generate` wrote, with the same --name")
+        raise arguments.UsageError(
+            f"--firmware {folder}: has no model/{missing[0]}; give a folder that `lamella generate` wrote, with the same --name"
+        )
     return {f: (folder / "model" / f).read_text(encoding="utf-8") for f in wanted}
 
 
 def _print(report: dict) -> None:
     for board in report["boards"]:
         if board["mismatches"]:
-            where = f"; the first layer that differs is {board['first_divergent_layer']}" if board["first_divergent_layer"] else ""
+            where = (
+                f"; the first layer that differs is {board['first_divergent_layer']}"
+                if board["first_divergent_layer"]
+                else ""
+            )
             print(f"FAIL {board['board']}: {board['mismatches']} of {board['vectors']} vectors differ{where}")
         else:
             n = board["instructions_per_inference"]
             counted = f", {n:,.0f} instructions per inference" if n is not None else ""
             print(f"PASS {board['board']}: {board['vectors']} vectors, every output byte equal{counted}")
     if (wrong := report.get("expected_mismatches")) is not None:
-        print(f"{'FAIL' if wrong else 'PASS'} --expect: {wrong} vectors differ between its outputs and the imported graph")
+        print(
+            f"{'FAIL' if wrong else 'PASS'} --expect: {wrong} vectors differ between its outputs and the imported graph"
+        )
     w = report["onnxruntime"]
     print(
         f"onnxruntime: the network at most {w['max_level_difference']} level(s) apart, each layer on the same inputs "

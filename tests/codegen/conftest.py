@@ -8,7 +8,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "runtime_c")]
 
-from runtime_library import build  # noqa: E402
+from runtime_library import build
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,9 @@ class Builder:
         groups = draw.choice([1, c]) if out_c is None else 1
         out_c = out_c or groups * draw.integer(1, 4 if groups == 1 else 2)
         stride = [1, 1] if same else [draw.choice([1, 1, 2]), draw.choice([1, 1, 2])]
-        dilation = [1, 1] if same else [draw.choice([1, 1, 2]) if 2 * (k - 1) < n else 1 for k, n in zip(kernel, (h, w))]
+        dilation = (
+            [1, 1] if same else [draw.choice([1, 1, 2]) if 2 * (k - 1) < n else 1 for k, n in zip(kernel, (h, w))]
+        )
         pads = [k // 2 for k in kernel] * 2 if same else [draw.integer(0, k - 1) for k in kernel * 2]
         weights = self.rng.normal(0, 1, (out_c, c // groups, *kernel)) * np.exp(self.rng.normal(0, 1, (out_c, 1, 1, 1)))
         inputs = [x, self.constant(weights)]
@@ -46,7 +48,8 @@ class Builder:
             inputs.append(self.constant(self.rng.normal(0, 1, out_c)))
         y = self.node("Conv", inputs, kernel_shape=kernel, strides=stride, dilations=dilation, pads=pads, group=groups)
         size = [
-            (n + pads[i] + pads[i + 2] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i, n in enumerate((h, w))
+            (n + pads[i] + pads[i + 2] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1
+            for i, n in enumerate((h, w))
         ]
         return y, (out_c, *size)
 

@@ -105,7 +105,10 @@ def test_relu_behind_pooling_becomes_the_range_of_the_convolution(tmp_path):
 def test_padding_moves_into_the_convolution_only_if_it_is_zero(tmp_path):
     for value, expected in ((0.0, ["conv2d"]), (1.0, ["pad2d", "conv2d"])):
         inits, dq = conv_parts(W)
-        inits += [numpy_helper.from_array(np.array([0, 0, 1, 0, 0, 0, 1, 2], np.int64), "pads"), numpy_helper.from_array(np.float32(value), "v")]
+        inits += [
+            numpy_helper.from_array(np.array([0, 0, 1, 0, 0, 0, 1, 2], np.int64), "pads"),
+            numpy_helper.from_array(np.float32(value), "v"),
+        ]
         nodes = [
             dq,
             helper.make_node("Pad", ["xd", "pads", "v"], ["pd"]),
@@ -188,7 +191,11 @@ def overflow():
     inits, dq = conv_parts(np.full((1, 2, 1, 1), 127))
     inits.append(numpy_helper.from_array(np.array([2**31 - 1], np.int32), "b"))
     inits.append(numpy_helper.from_array(np.float32(0.1) * np.float32(0.05), "bs"))
-    nodes = [dq, helper.make_node("DequantizeLinear", ["b", "bs"], ["bd"]), helper.make_node("Conv", ["xd", "wd", "bd"], ["yf"], name="big")]
+    nodes = [
+        dq,
+        helper.make_node("DequantizeLinear", ["b", "bs"], ["bd"]),
+        helper.make_node("Conv", ["xd", "wd", "bd"], ["yf"], name="big"),
+    ]
     return qdq(nodes, inits, y_shape=(1, 1, 4, 4))
 
 
@@ -198,11 +205,19 @@ def nan_scale():
 
 def missing_quantisation():
     inits, dq = conv_parts(W)
-    return qdq([dq, depthwise("cf"), helper.make_node("Softmax", ["cf"], ["sf"]), helper.make_node("Relu", ["sf"], ["yf"])], inits)
+    return qdq(
+        [dq, depthwise("cf"), helper.make_node("Softmax", ["cf"], ["sf"]), helper.make_node("Relu", ["sf"], ["yf"])],
+        inits,
+    )
 
 
 def unknown_attribute():
-    return qdq([helper.make_node("Conv", ["xd", "wd"], ["yf"], group=2, strides=[1, 1, 1], pads=[1] * 4), ], conv_parts(W)[0])
+    return qdq(
+        [
+            helper.make_node("Conv", ["xd", "wd"], ["yf"], group=2, strides=[1, 1, 1], pads=[1] * 4),
+        ],
+        conv_parts(W)[0],
+    )
 
 
 def batch_merged():

@@ -73,7 +73,7 @@ def test_macs_and_details_are_given(name):
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(graph=graphs(conv2d.sample))
 def test_planned_scratch_is_what_the_sparse_kernel_says(lam, graph):
-    ffi, lib = lam
+    _ffi, lib = lam
     (node,) = graph.nodes
     for choice in options(graph, node):
         if choice.kernel == "lam_conv2d_sparse":

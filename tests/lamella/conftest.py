@@ -8,9 +8,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_model import small_model  # noqa: E402
+from small_model import small_model
 
-from lamella import cli  # noqa: E402
+from lamella import cli
 
 
 @pytest.fixture(scope="session")

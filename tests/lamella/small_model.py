@@ -40,7 +40,10 @@ def small_model(
         nodes.append(helper.make_node("DequantizeLinear", [w, s, z], [label + "_wd"], **axis))
         bias = constant(rng.integers(200, 600, levels.shape[0]), np.int32, label + "_b")
         scales = np.broadcast_to(np.float32(scale), levels.shape[0]) * np.float32(x_scale)
-        bs, bz = constant(scales, np.float32, label + "_bs"), constant(np.zeros(levels.shape[0]), np.int32, label + "_bz")
+        bs, bz = (
+            constant(scales, np.float32, label + "_bs"),
+            constant(np.zeros(levels.shape[0]), np.int32, label + "_bz"),
+        )
         nodes.append(helper.make_node("DequantizeLinear", [bias, bs, bz], [label + "_bd"], axis=0))
         return [label + "_wd", label + "_bd"]
 
@@ -48,7 +51,11 @@ def small_model(
         return rng.choice([-1, 0, 1], shape, p=[density / 2, 1 - density, density / 2])
 
     quantize(x_name, "x_in", 1 / 255, 0)
-    nodes.append(helper.make_node("Conv", ["x_in", *weights("conv1", ternary((wide, 1, 3, 3), 0.4), 0.5, 1 / 255)], ["c1"], name=layer))
+    nodes.append(
+        helper.make_node(
+            "Conv", ["x_in", *weights("conv1", ternary((wide, 1, 3, 3), 0.4), 0.5, 1 / 255)], ["c1"], name=layer
+        )
+    )
     nodes.append(helper.make_node("Relu", ["c1"], ["r1"], name="relu1"))
     quantize("r1", "a1", 0.02, 0)
     nodes.append(helper.make_node("MaxPool", ["a1"], ["p1"], name="pool1", kernel_shape=[2, 2], strides=[2, 2]))
@@ -61,10 +68,16 @@ def small_model(
     quantize("sr", "a3", 0.08, 0)
     nodes.append(helper.make_node("Flatten", ["a3"], ["f"], name="flatten"))
     n = wide * ((size - 2) // 2) ** 2
-    nodes.append(helper.make_node("Gemm", ["f", *weights("fc1", ternary((20, n), 0.1), 0.3, 0.08)], ["g1"], name="fc1", transB=1))
+    nodes.append(
+        helper.make_node("Gemm", ["f", *weights("fc1", ternary((20, n), 0.1), 0.3, 0.08)], ["g1"], name="fc1", transB=1)
+    )
     nodes.append(helper.make_node("Relu", ["g1"], ["gr"], name="relu3"))
     quantize("gr", "a4", 0.1, 0)
-    nodes.append(helper.make_node("Gemm", ["a4", *weights("fc2", rng.integers(-127, 128, (5, 20)), 0.01, 0.1)], ["g2"], name="fc2", transB=1))
+    nodes.append(
+        helper.make_node(
+            "Gemm", ["a4", *weights("fc2", rng.integers(-127, 128, (5, 20)), 0.01, 0.1)], ["g2"], name="fc2", transB=1
+        )
+    )
     quantize("g2", "y", 0.5, 128)
     batch = "N" if symbolic else 1
     graph = helper.make_graph(

@@ -69,7 +69,16 @@ def float_model(path, good):
 
 
 def cyclic(path, good):
-    save(path, [helper.make_node("Relu", ["b"], ["a"]), helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Relu", ["x"], ["y"])], [1, 4], [1, 4])
+    save(
+        path,
+        [
+            helper.make_node("Relu", ["b"], ["a"]),
+            helper.make_node("Relu", ["a"], ["b"]),
+            helper.make_node("Relu", ["x"], ["y"]),
+        ],
+        [1, 4],
+        [1, 4],
+    )
 
 
 def nan_scale(path, good):
@@ -99,9 +108,15 @@ def huge(path, good):
 
 
 def deep(path, good):
-    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]), helper.make_node("DequantizeLinear", ["q", "s", "z"], ["t0"])]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["t0"]),
+    ]
     nodes += [helper.make_node("Relu", [f"t{k}"], [f"t{k + 1}"]) for k in range(3000)]
-    nodes += [helper.make_node("QuantizeLinear", ["t3000", "s", "z"], ["p"]), helper.make_node("DequantizeLinear", ["p", "s", "z"], ["y"])]
+    nodes += [
+        helper.make_node("QuantizeLinear", ["t3000", "s", "z"], ["p"]),
+        helper.make_node("DequantizeLinear", ["p", "s", "z"], ["y"]),
+    ]
     inits = [numpy_helper.from_array(np.float32(1), "s"), numpy_helper.from_array(np.uint8(0), "z")]
     save(path, nodes, [1, 4], [1, 4], inits)
 
@@ -151,7 +166,10 @@ def test_bad_model(lamella, model_path, tmp_path, make, command):
         (["generate", "MODEL", "--board", "host", "--out", "TMP/x", "--name", "int"], "C identifier"),
         (["generate", "MODEL", "--board", "host", "--out", "TMP/x", "--optimize", "size"], "size"),
         (["generate", "MODEL", "--board", "host", "--out", "TMP/x", "--calibrate", "TMP/none.npz"], "none.npz"),
-        (["run", "MODEL", "--board", "nucleo_f446re", "--inputs", "TMP/x.npz", "--outputs", "TMP/y.npz"], "nothing here can run it"),
+        (
+            ["run", "MODEL", "--board", "nucleo_f446re", "--inputs", "TMP/x.npz", "--outputs", "TMP/y.npz"],
+            "nothing here can run it",
+        ),
         (["verify", "MODEL", "--board", "nucleo_f446re"], "nothing here can run it"),
         (["verify", "MODEL", "--board", "host", "--limit", "0"], "at least one"),
         (["verify", "MODEL", "--board", "host", "--firmware", "TMP"], "small_net.h"),
@@ -217,7 +235,9 @@ def test_model_too_large_for_flash_or_ram(lamella, tmp_path):
         code, out, err = lamella("generate", path, "--board", "qemu_microbit", "--out", tmp_path / "fw")
         assert code == 1 and region in err and "qemu_microbit" in err and not (tmp_path / "fw").exists()
         inputs = tmp_path / f"{path.stem}.npz"
-        code, out, err = lamella("run", path, "--board", "qemu_microbit", "--inputs", inputs, "--outputs", tmp_path / "y.npz")
+        code, out, err = lamella(
+            "run", path, "--board", "qemu_microbit", "--inputs", inputs, "--outputs", tmp_path / "y.npz"
+        )
         assert code == 1 and "qemu_microbit" in err and not (tmp_path / "y.npz").exists()
         code, out, err = lamella("footprint", path, "--board", "qemu_microbit", "--json", "-")
         entry = json.loads(out)["boards"][0]
@@ -230,7 +250,10 @@ def test_missing_compiler_is_named_with_its_package(lamella, model_path, tmp_pat
     np.savez(tmp_path / "x.npz", x=GOOD)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("LAMELLA_CACHE", str(tmp_path / "cache"))
-    extra = {"generate": ["--out", tmp_path / "fw"], "run": ["--inputs", tmp_path / "x.npz", "--outputs", tmp_path / "y.npz"]}
+    extra = {
+        "generate": ["--out", tmp_path / "fw"],
+        "run": ["--inputs", tmp_path / "x.npz", "--outputs", tmp_path / "y.npz"],
+    }
     code, _, err = lamella(command, model_path, "--board", "qemu_mps2_an386", *extra.get(command, []))
     assert code == 4 and "gcc-arm-none-eabi" in err
     assert not (tmp_path / "fw").exists() and not (tmp_path / "y.npz").exists()

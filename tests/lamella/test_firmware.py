@@ -66,7 +66,9 @@ def test_two_models_fit_in_one_program(lamella, tmp_path):
     main.append("int main(void) { return first_selftest(arena) + second_selftest(arena) + first_selftest(arena); }")
     (tmp_path / "main.c").write_text("\n".join(main) + "\n")
     flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", *(f"-I{i}" for i in sorted(includes))]
-    subprocess.run(["gcc", *flags, *map(str, sources.values()), str(tmp_path / "main.c"), "-o", str(tmp_path / "both")], check=True)
+    subprocess.run(
+        ["gcc", *flags, *map(str, sources.values()), str(tmp_path / "main.c"), "-o", str(tmp_path / "both")], check=True
+    )
     assert subprocess.run([tmp_path / "both"]).returncode == 0
 
 
@@ -74,7 +76,18 @@ def test_header_compiles_as_cpp(model_path, lamella, tmp_path):
     folder = tmp_path / "fw"
     assert lamella("generate", model_path, "--board", "host", "--out", folder, "--quiet")[0] == 0
     (tmp_path / "use.cpp").write_text('#include "small_net.h"\nint f(void *a) { return small_net_selftest(a); }\n')
-    command = ["g++", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{folder}/model", "-c", str(tmp_path / "use.cpp"), "-o", str(tmp_path / "use.o")]
+    command = [
+        "g++",
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Werror",
+        f"-I{folder}/model",
+        "-c",
+        str(tmp_path / "use.cpp"),
+        "-o",
+        str(tmp_path / "use.o"),
+    ]
     subprocess.run(command, check=True)
 
 

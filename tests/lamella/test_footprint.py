@@ -46,7 +46,9 @@ def test_minimal_image_holds_no_selftest_and_no_harness(model_path):
     compiled = pipeline.compile_model(model_path, "qemu_mps2_an386")
     names = {symbol.name for symbol in elf.symbols(programs.minimal_program(compiled))}
     assert "small_net_run" in names
-    assert not [n for n in names if "selftest" in n or "harness" in n or "semihost" in n or "printf" in n or "malloc" in n]
+    assert not [
+        n for n in names if "selftest" in n or "harness" in n or "semihost" in n or "printf" in n or "malloc" in n
+    ]
 
 
 def test_objectives_trade_as_they_say(model_path):
@@ -77,7 +79,9 @@ def test_baseline_shows_the_change(lamella, model_path, tmp_path):
     assert code == 0 and result["change"][0]["flash"] == result["boards"][0]["flash"]["total"] - before > 0
 
 
-@pytest.mark.parametrize(("text", "expected"), [("flash=64k", {"flash": 65536}), ("ram=1M,flash=10", {"ram": 1 << 20, "flash": 10})])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("flash=64k", {"flash": 65536}), ("ram=1M,flash=10", {"ram": 1 << 20, "flash": 10})]
+)
 def test_budget_text(text, expected):
     assert footprint.parse_budget(text) == expected
 

@@ -26,7 +26,12 @@ def test_every_data_file_is_covered_by_package_data():
         folder = ROOT / FOLDERS[package]
         for path in folder.rglob("*"):
             relative = path.relative_to(folder).as_posix()
-            if path.is_dir() or path.suffix in (".py", ".pyc") or "__pycache__" in relative or path.name == "CMakeLists.txt":
+            if (
+                path.is_dir()
+                or path.suffix in (".py", ".pyc")
+                or "__pycache__" in relative
+                or path.name == "CMakeLists.txt"
+            ):
                 continue
             assert any(fnmatch(relative, p.replace("**/", "*")) for p in patterns[package]), f"{package}: {relative}"
 
@@ -52,6 +57,11 @@ def test_light_commands_load_no_heavy_package():
 
 
 def test_trainer_and_codegen_do_not_import_each_other():
-    for folder, other in (("trainer", "lamella.codegen"), ("codegen", "lamella.trainer"), ("boards", "lamella.codegen"), ("boards", "lamella.trainer")):
+    for folder, other in (
+        ("trainer", "lamella.codegen"),
+        ("codegen", "lamella.trainer"),
+        ("boards", "lamella.codegen"),
+        ("boards", "lamella.trainer"),
+    ):
         for path in (ROOT / folder).rglob("*.py"):
             assert other not in path.read_text(), path

@@ -27,7 +27,14 @@ def test_small_scales_take_a_shift_of_32(scale):
 
 @pytest.mark.parametrize(
     ("scale", "expected"),
-    [(0.5, (2**30, 31)), (1.0, (2**30, 30)), (0.25, (2**30, 32)), (math.nextafter(0.5, 0), (2**30, 31)), (math.nextafter(1, 0), (2**30, 30)), (1e-30, (0, 32))],
+    [
+        (0.5, (2**30, 31)),
+        (1.0, (2**30, 30)),
+        (0.25, (2**30, 32)),
+        (math.nextafter(0.5, 0), (2**30, 31)),
+        (math.nextafter(1, 0), (2**30, 30)),
+        (1e-30, (0, 32)),
+    ],
 )
 def test_multiplier_at_the_corners(scale, expected):
     assert requant.quantize_multiplier(scale) == expected

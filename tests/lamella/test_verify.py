@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from lamella import boards, pipeline, verify, vectors
+from lamella import boards, pipeline, vectors, verify
 
 RUNNABLE = [name for name in boards.names() if boards.load(name).runner]
 
@@ -84,7 +84,18 @@ def test_run_writes_what_the_graph_says(model_path, lamella, tmp_path):
     np.savez(tmp_path / "x.npz", x=x)
     results = []
     for board in ("host", "qemu_mps2_an505"):
-        code, out, _ = lamella("run", model_path, "--board", board, "--inputs", tmp_path / "x.npz", "--outputs", tmp_path / "y.npz", "--json", "-")
+        code, out, _ = lamella(
+            "run",
+            model_path,
+            "--board",
+            board,
+            "--inputs",
+            tmp_path / "x.npz",
+            "--outputs",
+            tmp_path / "y.npz",
+            "--json",
+            "-",
+        )
         facts = json.loads(out)
         assert code == 0 and facts["samples"] == 7 and facts["board"] == board
         with np.load(tmp_path / "y.npz") as data:
@@ -107,7 +118,20 @@ def test_signed_models_equal_unsigned_ones(tmp_path, lamella):
     raw = {}
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(2).uniform(0, 1, (3, 1, 12, 12)).astype(np.float32))
     for signed in (False, True):
-        assert lamella("run", tmp_path / f"{signed}.onnx", "--board", "host", "--inputs", tmp_path / "x.npz", "--outputs", tmp_path / "y.npz", "--quiet")[0] == 0
+        assert (
+            lamella(
+                "run",
+                tmp_path / f"{signed}.onnx",
+                "--board",
+                "host",
+                "--inputs",
+                tmp_path / "x.npz",
+                "--outputs",
+                tmp_path / "y.npz",
+                "--quiet",
+            )[0]
+            == 0
+        )
         with np.load(tmp_path / "y.npz") as data:
             raw[signed] = data["y__q"]
     assert raw[True].dtype == np.int8
@@ -119,7 +143,13 @@ def test_verify_json_has_the_keys_of_the_contract(model_path, lamella, tmp_path)
     assert lamella("verify", model_path, "--board", "host", "--json", path, "--quiet")[:2] == (0, "")
     report = json.loads(path.read_text())
     assert set(report) >= {"model", "bit_exact", "boards", "onnxruntime"}
-    assert set(report["boards"][0]) >= {"board", "vectors", "mismatches", "first_divergent_layer", "instructions_per_inference"}
+    assert set(report["boards"][0]) >= {
+        "board",
+        "vectors",
+        "mismatches",
+        "first_divergent_layer",
+        "instructions_per_inference",
+    }
     assert set(report["onnxruntime"]) >= {"max_level_difference", "equal_fraction", "top1_agreement"}
 
 
@@ -134,5 +164,3 @@ def test_sanitizers_find_nothing_in_the_generated_code(model_path):
         result = programs.run(compiled, program, raw)
         expected = verify.expected_outputs(compiled.graph, raw)
         assert not programs.first_difference(compiled.graph, expected, result.outputs).any()
-
-
