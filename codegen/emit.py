@@ -221,16 +221,19 @@ def _literal(value: int, ctype: str) -> str:
     return f"{value}u" if ctype == "uint32_t" else str(value)
 
 
-def initializer(value: cdata.Value, prefix: str, indent: int = 1) -> str:
-    """A struct initialiser with named members, one a line; arrays by the name <prefix>_<suffix>."""
+def initializer(value: cdata.Value, model: str, layer: str, indent: int = 1) -> str:
+    """A struct initialiser with named members. Arrays of numbers are <model>_<layer>_<suffix> in another file, arrays of
+    structs <layer>_<suffix> in this one."""
     if isinstance(value, cdata.Struct):
         pad = "    " * indent
-        lines = [f"{pad}.{key} = {initializer(item, prefix, indent + 1)}," for key, item in value.fields.items()]
+        lines = [f"{pad}.{key} = {initializer(item, model, layer, indent + 1)}," for key, item in value.fields.items()]
         if all("\n" not in line for line in lines) and sum(len(line.strip()) + 1 for line in lines) < 104:
             return "{" + " ".join(line.strip() for line in lines).rstrip(",") + "}"
         return "{\n" + "\n".join(_packed(lines, pad)) + "\n" + "    " * (indent - 1) + "}"
-    if isinstance(value, (cdata.Array, cdata.StructArray)):
-        return f"{prefix}_{value.suffix}"
+    if isinstance(value, cdata.Array):
+        return f"{model}_{layer}_{value.suffix}"
+    if isinstance(value, cdata.StructArray):
+        return f"{layer}_{value.suffix}"
     if isinstance(value, cdata.Symbol):
         return value.name
     return "NULL" if value is None else str(value)

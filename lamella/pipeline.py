@@ -74,10 +74,15 @@ def compile_model(
 ) -> Compiled:
     """Read, lower and plan a model for a board."""
     path = Path(path)
-    board = boards.load(board) if isinstance(board, str) else board
     graph = graph if graph is not None else read_graph(path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return compile_graph(graph, path, sha256, board, optimize, model_name(graph, path, name))
+
+
+def compile_graph(graph: Graph, path: Path, sha256: str, board: Board | str, optimize: str, name: str) -> Compiled:
+    """Lower and plan a graph that was read from a file with that hash."""
+    board = boards.load(board) if isinstance(board, str) else board
     lowered = passes.lower(graph, target_of(board), optimize)
     memory = plan.plan_memory(lowered)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    model = emit.describe(lowered, memory, model_name(graph, path, name), path.name, sha256)
+    model = emit.describe(lowered, memory, name, path.name, sha256)
     return Compiled(path, board, optimize, lowered, memory, model)
