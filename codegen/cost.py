@@ -16,17 +16,12 @@ MOVE = 3.0
 POOL_PIXEL = 5.0
 
 
-# Per level unpacked, and per non-zero level found, by format; a format that is not listed is taken as the dearest.
-_UNPACK = {"int8": 2.5, "int16": 3.0, "int4": 4.0, "ternary": 7.0, "sparse_ternary": 3.0, "sparse_ternary_bytes": 3.0}
-_POSITION = {"sparse_ternary": 22.0, "sparse_ternary_bytes": 8.0}
-
-
 def unpack(record: WeightFormat, levels: np.ndarray) -> float:
     """Instructions to unpack one level."""
     density = np.count_nonzero(levels) / max(levels.size, 1)
-    return _UNPACK.get(record.name, max(_UNPACK.values())) + (density * position(record) if record.sparse else 0.0)
+    return record.unpack_instructions + density * record.position_instructions
 
 
 def position(record: WeightFormat) -> float:
     """Instructions to find one non-zero level of a sparse format."""
-    return _POSITION.get(record.name, max(_POSITION.values()))
+    return record.position_instructions
