@@ -62,7 +62,17 @@ typedef struct {
     uint8_t copies;     /* 2: a second copy of the band, one pixel off, for cores that fault on unaligned loads */
 } lam_conv2d_sparse_desc;
 
-/* scratch: lam_conv2d_sparse_scratch(d) bytes. */
+/* scratch: lam_conv2d_sparse_scratch(d) bytes, with
+ *   reach_h = (kernel_h - 1) * dilation_h + 1, reach_w alike, even(n) = n rounded up to an even number,
+ *   used_w = (pool.out_w - 1) * pool.stride_w + pool.kernel_w,
+ *   rows = ((band_rows - 1) * pool.stride_h + pool.kernel_h - 1) * min(stride_h, reach_h) + reach_h,
+ *   band = (in_c / groups) * rows * min(stride_w, reach_w) * even(used_w + (reach_w - 1) / stride_w):
+ *     2 * (copies * band + 6)                                the band, widened
+ *   + 4 * (used_w <= 4 ? 4 : 2) * (even(used_w) + 4)         accumulators of some rows
+ *   + 4 * pool.out_w, with pooling
+ *   + 2 * ((in_c / groups) * kernel_h * kernel_w + capacity) offsets.
+ * copies * band <= 65535, and no more than 65535 columns: offsets have 16 bits.
+ * With copies == 1 a core that faults on unaligned loads still gets the right result, several times slower. */
 void lam_conv2d_sparse(const lam_conv2d_sparse_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
 size_t lam_conv2d_sparse_scratch(const lam_conv2d_sparse_desc *d);
 

@@ -1,0 +1,62 @@
+"""Padding, concatenation, copying against numpy."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from runtime_cases import c_requant, checks
+from runtime_library import Runtime
+from runtime_reference import Requant
+
+CHECKS = checks(50)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@CHECKS
+@given(
+    shape=st.tuples(*[st.integers(1, 5)] * 3),
+    pads=st.tuples(*[st.integers(0, 3)] * 4),
+    value=st.integers(0, 255),
+    seed=SEEDS,
+)
+def test_pad2d_matches_reference(lam: Runtime, shape, pads, value: int, seed: int):
+    x = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+    top, left, bottom, right = pads
+    expected = np.pad(x, ((0, 0), (top, bottom), (left, right)), constant_values=value)
+    fields = dict(zip(("channels", "in_h", "in_w"), shape, strict=True))
+    fields |= {"top": top, "left": left, "bottom": bottom, "right": right, "value": value}
+    with lam.memory() as memory:
+        y = memory.blank(expected.size)
+        lam.lib.lam_pad2d(lam.ffi.new("lam_pad2d_desc *", fields), memory.array("uint8_t", x), y)
+        np.testing.assert_array_equal(memory.read(y, expected.size).reshape(expected.shape), expected)
+
+
+@CHECKS
+@given(outer=st.integers(1, 4), sizes=st.lists(st.integers(1, 20), min_size=1, max_size=4), seed=SEEDS)
+def test_concat_matches_reference(lam: Runtime, outer: int, sizes: list[int], seed: int):
+    """Every other part is requantised on the way."""
+    rng = np.random.default_rng(seed)
+    inputs = [rng.integers(0, 256, (outer, n)).astype(np.uint8) for n in sizes]
+    q = Requant(np.array([2**30]), np.array([30 + seed % 3]), zero=5, high=200)
+    expected = np.concatenate([q.at(x.astype(np.int64) - 9) if i % 2 else x for i, x in enumerate(inputs)], axis=1)
+    with lam.memory() as memory:
+        parts = lam.ffi.new("lam_concat_part[]", len(sizes))
+        for i, n in enumerate(sizes):
+            parts[i].bytes, parts[i].rescale, parts[i].in_zero = n, i % 2, 9
+            parts[i].q = lam.ffi.new("lam_requant *", c_requant(memory, q))[0]
+        desc = lam.ffi.new("lam_concat_desc *", {"outer": outer, "n_parts": len(sizes), "parts": parts})
+        y = memory.blank(expected.size)
+        x = lam.ffi.new("uint8_t *[]", [memory.array("uint8_t", part) for part in inputs])
+        lam.lib.lam_concat(desc, x, y)
+        np.testing.assert_array_equal(memory.read(y, expected.size).reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize("offset", [0, 128])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_copy_turns_int8_into_uint8_and_back(lam: Runtime, offset: int, in_place: bool):
+    x = np.arange(256, dtype=np.uint8)
+    with lam.memory() as memory:
+        source = memory.array("uint8_t", x)
+        y = source if in_place else memory.blank(256)
+        lam.lib.lam_copy(source, y, 256, offset)
+        np.testing.assert_array_equal(memory.read(y, 256), (x + np.uint8(offset)).astype(np.uint8))
