@@ -1,0 +1,117 @@
+"""`lamella train`: a float baseline, then compression, then model.onnx."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from lamella import output
+
+HELP = "train a network, compress it layer by layer under an accuracy bound, and write model.onnx and metrics.json"
+EXAMPLES = """\
+lamella train examples/lenet5_fashion_mnist/recipe.toml
+lamella train recipe.toml --max-drop 0.5 --sparsity 0.95 --out runs/small
+lamella train recipe.toml --resume                            continue a run that was interrupted
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """RECIPE and what overrides it."""
+    parser.add_argument("recipe", metavar="RECIPE", type=Path, help="a .toml file; docs/training.md explains its keys")
+    add_overrides(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="continue from the checkpoint in --out, with the same result"
+    )
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """The options that train and compress share."""
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path, help="folder of the data set (else $LAMELLA_DATA, then the cache)"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="folder for the results (default: runs/ and the recipe's name)"
+    )
+    parser.add_argument(
+        "--max-drop", metavar="POINTS", type=float, help="largest loss of validation accuracy, percentage points"
+    )
+    parser.add_argument(
+        "--sparsity", metavar="P", type=float, help="fraction of zeros over all layers together, 0 to 1"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, help="same seed, same result")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0, or 1 if the accuracy bound is broken."""
+    return run_recipe(args, args.recipe, resume=args.resume)
+
+
+def run_recipe(
+    args: argparse.Namespace, recipe_path: Path, *, resume: bool = False, float_checkpoint: Path | None = None
+) -> int:
+    """What train and compress have in common."""
+    from lamella.trainer.recipe import read_recipe
+
+    recipe = read_recipe(recipe_path, max_drop=args.max_drop, sparsity=args.sparsity, seed=args.seed)
+    from lamella.trainer import session  # loads torch: after the recipe is known to be right
+
+    out = args.out or Path("runs") / run_name(recipe_path)
+    with _bars(args) as progress:
+        report = session.run(
+            recipe,
+            out,
+            data_folder=args.data,
+            float_checkpoint=float_checkpoint,
+            resume=resume,
+            progress=progress,
+            say=lambda line: print(line, flush=True) if output.speaks(args) else None,
+        )
+    output.emit(args, report)
+    if output.speaks(args):
+        _print(report, out)
+    return 0 if report["validation_drop"] <= report["max_drop"] else 1
+
+
+def run_name(recipe_path: Path) -> str:
+    """The recipe's file name; that of its folder if it is just called recipe.toml."""
+    return recipe_path.resolve().parent.name if recipe_path.stem == "recipe" else recipe_path.stem
+
+
+@contextmanager
+def _bars(args: argparse.Namespace) -> Iterator[Callable]:
+    """A function that opens the progress bar of a phase and closes the one before."""
+    with ExitStack() as stack:
+
+        def start(phase: str) -> Callable:
+            stack.close()
+            return stack.enter_context(output.progress(args, phase))
+
+        yield start
+
+
+def _print(report: dict, out: Path) -> None:
+    columns = ["layer", "format", "weights", "zeros %", "bytes", "bits a weight", "order", "collapsed"]
+    rows = [
+        [
+            r["name"],
+            r["format"],
+            r["weights"],
+            100 * r["sparsity"],
+            r["bytes"],
+            r["bits_per_weight"],
+            r["order"],
+            r["accepted"],
+        ]
+        for r in report["layers"]
+    ]
+    output.table(columns, rows)
+    print(
+        f"accuracy {100 * report['accuracy']:.2f} % in integers, {100 * report['float_accuracy']:.2f} % as float: "
+        f"{report['drop']:+.2f} points lost on {report['test_samples']:,} test samples"
+    )
+    bound = "within" if report["validation_drop"] <= report["max_drop"] else "BEYOND"
+    print(f"validation: {report['validation_drop']:+.2f} points lost, {bound} the bound of {report['max_drop']:g}")
+    print(
+        f"weights: {report['weight_bytes']:,} bytes, {report['compression_vs_float32']:.1f} times smaller than float32"
+    )
+    print(f"wrote {out / 'model.onnx'} and {out / 'metrics.json'}")

@@ -1,0 +1,124 @@
+"""IDX files, where they are looked for, and the division into training and validation."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lamella.errors import PlatformError, UsageError
+from lamella.trainer import data, networks
+from lamella.trainer.data.fashion_mnist import FASHION_MNIST, load
+from lamella.trainer.data.idx import IdxSet, find, load_idx, read_idx
+from lamella.trainer.data.splits import validation_indices
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def small_set(tmp_path, monkeypatch):
+    """A data set of a few pictures in tmp_path/here, one file of it compressed; other places are empty."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "a": rng.integers(0, 256, (6, 4, 4)),
+        "b": np.arange(6) % 3,
+        "c": rng.integers(0, 256, (2, 4, 4)),
+        "d": np.arange(2),
+    }
+    folder = tmp_path / "here"
+    folder.mkdir()
+    digests = {}
+    for name, array in arrays.items():
+        content = idx_bytes(array)
+        digests[name] = hashlib.sha256(content).hexdigest()
+        if name == "a":
+            (folder / "a.gz").write_bytes(gzip.compress(content))
+        else:
+            (folder / name).write_bytes(content)
+    monkeypatch.delenv("LAMELLA_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return IdxSet("small", digests, "ask a friend"), folder, arrays
+
+
+def test_plain_and_gzip_files_are_read(small_set):
+    record, folder, arrays = small_set
+    splits = load_idx(record, folder)
+    assert splits.train_x.shape == (6, 1, 4, 4) and splits.train_x.dtype == np.float32
+    np.testing.assert_array_equal(np.rint(splits.train_x[:, 0] * 255), arrays["a"])
+    np.testing.assert_array_equal(splits.test_y, arrays["d"])
+
+
+def test_places_are_searched_in_order(small_set, tmp_path, monkeypatch):
+    record, folder, _ = small_set
+    with pytest.raises(PlatformError, match="ask a friend"):
+        find(record, None)
+    cached = tmp_path / "cache" / "lamella" / "data" / "small"
+    cached.parent.mkdir(parents=True)
+    cached.symlink_to(folder)
+    assert find(record, None) == cached
+    monkeypatch.setenv("LAMELLA_DATA", str(folder))
+    assert find(record, None) == folder
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    (parent / "small").symlink_to(folder)
+    assert find(record, parent) == parent / "small"
+    with pytest.raises(UsageError, match="no such folder"):
+        find(record, tmp_path / "nowhere")
+
+
+def test_other_content_is_refused(small_set):
+    record, folder, _ = small_set
+    (folder / "b").write_bytes(idx_bytes(np.zeros(6)))
+    with pytest.raises(UsageError, match="sha256"):
+        load_idx(record, folder)
+
+
+def test_damaged_gzip_is_refused(small_set):
+    record, folder, _ = small_set
+    (folder / "a.gz").write_bytes((folder / "a.gz").read_bytes()[:-20])
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_idx(record, folder)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0\x09\1\0\0\0\1x", idx_bytes(np.zeros((2, 2)))[:-1], idx_bytes(np.zeros(3)) + b"x"]
+)
+def test_damaged_idx_is_refused(content):
+    with pytest.raises(UsageError, match="IDX"):
+        read_idx(content)
+
+
+def test_validation_is_a_seeded_choice():
+    train, validation = validation_indices(100, 20, 5)
+    assert len(validation) == 20 and sorted([*train, *validation]) == list(range(100))
+    np.testing.assert_array_equal(validation, validation_indices(100, 20, 5)[1])
+    assert list(validation) != list(validation_indices(100, 20, 6)[1])
+    for wrong in (0, 100):
+        with pytest.raises(UsageError, match="leave some"):
+            validation_indices(100, wrong, 0)
+
+
+@pytest.mark.parametrize("registry", [data, networks])
+def test_registries_answer_to_slips(registry):
+    for name in registry.names():
+        assert callable(registry.get(name))
+    slip = registry.names()[0] + "x"
+    with pytest.raises(UsageError, match=f'did you mean "{registry.names()[0]}"'):
+        registry.get(slip)
+    assert registry.get("json:dumps")([1]) == "[1]"
+    with pytest.raises(UsageError, match="cannot be imported"):
+        registry.get("no_such_package:f")
+    with pytest.raises(UsageError, match="no function"):
+        registry.get("json:nothing")
+
+
+@pytest.mark.skipif(not Path(FASHION_MNIST.folders[0]).is_dir(), reason="Fashion-MNIST is not installed")
+def test_fashion_mnist_is_complete():
+    splits = load(None)
+    assert splits.train_x.shape == (60000, 1, 28, 28) and splits.test_x.shape == (10000, 1, 28, 28)
+    assert splits.train_x.min() == 0.0 and splits.train_x.max() == 1.0
+    np.testing.assert_array_equal(np.bincount(splits.train_y), [6000] * 10)

@@ -1,0 +1,239 @@
+"""`lamella train` and `lamella compress`: files, exit codes, resuming after a kill."""
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lamella import cli
+
+HERE = Path(__file__).parent
+#: The modules of the tests, importable by name from a process of its own.
+BOOT = f"""
+import importlib.util, sys
+for name in ("lamella_tests", "lamella_tests.conftest", "lamella_tests.toy"):
+    file = {str(HERE)!r} + ("/__init__.py" if name == "lamella_tests" else "/" + name.rpartition(".")[2] + ".py")
+    places = [{str(HERE)!r}] if name == "lamella_tests" else None
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+"""
+RECIPE = """
+[network]
+name = "lamella_tests.toy:network"
+[data]
+name = "lamella_tests.toy:load"
+validation = 128
+[train]
+epochs = 3
+batch_size = 32
+learning_rate = 0.05
+[compress]
+max_drop = 50.0
+sparsity = 0.6
+learning_rate = 0.02
+final_epochs = 1
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toy_modules():
+    """Makes lamella_tests.toy importable here too."""
+    exec(BOOT, {})  # noqa: S102
+    yield
+    for name in [n for n in sys.modules if n.startswith("lamella_tests")]:
+        del sys.modules[name]
+
+
+def recipe_in(folder: Path, text: str = RECIPE) -> Path:
+    path = folder / "toy.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, toy_modules):
+    """The folder of a whole run."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert cli.main(["train", str(recipe_in(folder)), "--out", str(folder / "out"), "--quiet"]) == 0
+    return folder / "out"
+
+
+def test_metrics_have_the_keys_of_the_contract(unbroken):
+    metrics = json.loads((unbroken / "metrics.json").read_text())
+    for key in (
+        "float_accuracy",
+        "accuracy",
+        "drop",
+        "validation_drop",
+        "max_drop",
+        "layers",
+        "compression_vs_float32",
+    ):
+        assert key in metrics
+    assert metrics["epochs"] == 3 + 1 + 4 + 1
+    assert metrics["seconds"] > 0 and metrics["test_samples"] == 128
+    assert metrics["drop"] == pytest.approx(100 * (metrics["float_accuracy"] - metrics["accuracy"]))
+    wanted = {"name", "format", "sparsity", "density", "weights", "bytes", "order", "accepted"}
+    assert all(wanted <= layer.keys() for layer in metrics["layers"])
+    assert [layer["name"] for layer in metrics["layers"]] == ["conv1", "conv2", "fc1", "fc2"]
+    weights, size = (sum(layer[key] for layer in metrics["layers"]) for key in ("weights", "bytes"))
+    assert metrics["compression_vs_float32"] == pytest.approx(4 * weights / size)
+    assert metrics["onnxruntime"]["max_level_difference"] <= 4
+
+
+def test_footprint_of_the_weights_is_what_the_formats_say(unbroken):
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+
+    from lamella.formats import formats
+
+    arrays = {i.name: numpy_helper.to_array(i) for i in onnx.load(unbroken / "model.onnx").graph.initializer}
+    for layer in json.loads((unbroken / "metrics.json").read_text())["layers"]:
+        levels = arrays[layer["name"] + ".weight_levels"]
+        rows = levels.reshape(len(levels), -1).astype(np.int16)
+        assert layer["bytes"] == min(len(f.pack(rows)) for f in formats().values() if f.fits(rows))
+        assert layer["density"] == pytest.approx((levels != 0).mean())
+
+
+def test_json_goes_to_standard_output_alone(tmp_path, capsys):
+    text = RECIPE.replace("epochs = 3", "epochs = 1").replace("final_epochs = 1", "layer_epochs = 0")
+    assert cli.main(["train", str(recipe_in(tmp_path, text)), "--out", str(tmp_path / "o"), "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "o" / "metrics.json").read_text())
+
+
+def test_a_broken_bound_exits_with_1(tmp_path):
+    text = RECIPE.replace("sparsity = 0.6", "sparsity = 0.97\nlayer_epochs = 0\nprune_epochs = 0")
+    text = text.replace("final_epochs = 1", "final_epochs = 0")
+    args = ["train", str(recipe_in(tmp_path, text)), "--out", str(tmp_path / "o"), "--max-drop", "0", "--quiet"]
+    assert cli.main(args) == 1
+    metrics = json.loads((tmp_path / "o" / "metrics.json").read_text())
+    assert metrics["validation_drop"] > metrics["max_drop"] == 0.0
+
+
+def test_compress_starts_from_a_float_checkpoint(unbroken, tmp_path):
+    args = [
+        "compress",
+        str(unbroken / "float.pt"),
+        "--recipe",
+        str(recipe_in(tmp_path)),
+        "--out",
+        str(tmp_path / "o"),
+        "--quiet",
+    ]
+    assert cli.main(args) == 0
+    # Same baseline, same compression.
+    assert (tmp_path / "o" / "model.onnx").read_bytes() == (unbroken / "model.onnx").read_bytes()
+    assert json.loads((tmp_path / "o" / "metrics.json").read_text())["epochs"] == 6
+
+
+@pytest.mark.parametrize("killed_after", ["float.pt", "first layer"])
+def test_a_killed_run_resumes_to_the_same_file(unbroken, tmp_path, killed_after):
+    out = tmp_path / "out"
+    args = ["train", str(recipe_in(tmp_path)), "--out", str(out)]
+    code = f"{BOOT}\nfrom lamella import cli\nraise SystemExit(cli.main({args!r}))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    if killed_after == "first layer":
+        assert any("collapsed" in line for line in process.stdout)
+    else:
+        deadline = time.monotonic() + 60
+        while not (out / "float.pt").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not (out / "model.onnx").exists()
+    assert cli.main([*args, "--resume", "--quiet"]) == 0
+    assert (out / "model.onnx").read_bytes() == (unbroken / "model.onnx").read_bytes()
+    ours, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (out, unbroken))
+    assert ours.pop("seconds") > 0 and theirs.pop("seconds") > 0
+    assert ours == theirs
+
+
+def fails(args: list[str], code: int, said: str, capsys) -> None:
+    assert cli.main(args) == code
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error
+
+
+def test_resuming_another_recipe_is_refused(unbroken, tmp_path, capsys):
+    path = recipe_in(tmp_path)
+    fails(
+        ["train", str(path), "--out", str(unbroken), "--resume", "--sparsity", "0.7"],
+        2,
+        "[compress] sparsity = 0.6",
+        capsys,
+    )
+    fails(["train", str(path), "--out", str(tmp_path / "none"), "--resume"], 2, "start without --resume", capsys)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "checkpoint.pt").write_bytes(b"no checkpoint at all")
+    fails(["train", str(path), "--out", str(tmp_path / "bad"), "--resume"], 2, "cannot be read as a checkpoint", capsys)
+    # A finished run may be resumed: nothing is left to do.
+    assert cli.main(["train", str(path), "--out", str(unbroken), "--resume", "--quiet"]) == 0
+
+
+def test_checkpoints_of_other_networks_are_refused(unbroken, tmp_path, capsys):
+    path = recipe_in(tmp_path)
+    state = torch.load(unbroken / "float.pt", weights_only=True)
+    other = tmp_path / "other.pt"
+    for change, said in (
+        ({"fc2.weight": torch.zeros(5, 24)}, "fc2.weight has shape (5, 24)"),
+        ({"extra.weight": torch.zeros(1)}, "'extra.weight'"),
+        ({"fc1.bias": torch.full((24,), float("nan"))}, "NaN"),
+    ):
+        torch.save({**state, **change}, other)
+        fails(["compress", str(other), "--recipe", str(path), "--out", str(tmp_path / "o")], 2, said, capsys)
+    torch.save({k: v for k, v in state.items() if k != "fc1.bias"}, other)
+    fails(["compress", str(other), "--recipe", str(path), "--out", str(tmp_path / "o")], 2, "has no 'fc1.bias'", capsys)
+    fails(
+        ["compress", str(tmp_path / "no.pt"), "--recipe", str(path), "--out", str(tmp_path / "o")],
+        2,
+        "no such checkpoint",
+        capsys,
+    )
+
+
+def test_divergence_exits_with_4_and_keeps_the_last_checkpoint(unbroken, tmp_path, capsys):
+    text = RECIPE.replace("learning_rate = 0.02", "learning_rate = 1e30")
+    fails(["train", str(recipe_in(tmp_path, text)), "--out", str(tmp_path / "o")], 4, "learning rate", capsys)
+    kept = torch.load(tmp_path / "o" / "checkpoint.pt", weights_only=True)
+    for key, value in torch.load(unbroken / "float.pt", weights_only=True).items():
+        assert torch.equal(kept["float"][key], value)
+
+
+def test_bad_inputs_exit_with_2(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "o")]
+    fails(["train", str(recipe_in(tmp_path, RECIPE.replace("toy:load", "toy:broken"))), *out], 2, "NaN", capsys)
+    fails(
+        ["train", str(recipe_in(tmp_path, RECIPE.replace("toy:load", "toy:nothing"))), *out], 2, "toy:nothing", capsys
+    )
+    fails(
+        ["train", str(recipe_in(tmp_path, RECIPE.replace("validation = 128", "validation = 640"))), *out],
+        2,
+        "640",
+        capsys,
+    )
+    fails(["train", str(recipe_in(tmp_path, RECIPE.replace("sparsity", "sparsty"))), *out], 2, "sparsity", capsys)
+    fails(["train", str(recipe_in(tmp_path)), "--sparsity", "2", *out], 2, "sparsity = 2", capsys)
+    fails(["train", str(tmp_path / "none.toml"), *out], 2, "no such recipe", capsys)
+
+
+def test_a_missing_data_set_exits_with_4_and_says_how_to_get_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("LAMELLA_DATA", raising=False)
+    text = RECIPE.replace("lamella_tests.toy:load", "mnist")
+    fails(["train", str(recipe_in(tmp_path, text)), "--out", str(tmp_path / "o")], 4, "--data", capsys)
+
+
+def test_recipes_are_read_without_torch():
+    code = "import sys, lamella.trainer.recipe, lamella.commands.train; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert importlib.util.find_spec("torch") is not None

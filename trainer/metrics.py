@@ -1,0 +1,83 @@
+"""What metrics.json says of a compressed network."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lamella.errors import PlatformError
+from lamella.formats import formats
+from lamella.trainer.frozen import FrozenLayer, levels_as_rows
+from lamella.trainer.layerwise import CompressResult
+
+FLOAT32_BYTES = 4
+
+
+def smallest_format(layer: FrozenLayer) -> tuple[str, int]:
+    """Name and bytes of the weight format that stores a layer in the least space."""
+    levels = levels_as_rows(layer)
+    sizes = {name: record.size(levels) for name, record in formats().items() if record.fits(levels)}
+    name = min(sizes, key=lambda name: (sizes[name], name))
+    return name, sizes[name]
+
+
+def layer_metrics(result: CompressResult) -> list[dict]:
+    """One record a layer, in the order of execution. order: significance from 1 (least), null if not to be collapsed.
+
+    accepted: whether the layer is collapsed in the final network.
+    """
+    decisions = {decision.name: decision for decision in result.decisions}
+    records = []
+    for name, layer in result.frozen.layers.items():
+        form, size = smallest_format(layer)
+        density = float(np.count_nonzero(layer.levels)) / layer.levels.size
+        decision = decisions.get(name)
+        records.append(
+            {
+                "name": name,
+                "rule": layer.rule,
+                "format": form,
+                "sparsity": 1.0 - density,
+                "density": density,
+                "weights": int(layer.levels.size),
+                "bytes": int(size),
+                "bits_per_weight": 8.0 * size / layer.levels.size,
+                "order": result.layer_order.index(name) + 1 if name in result.layer_order else None,
+                "accepted": decision is not None and decision.accepted,
+                "validation_drop": decision.drop if decision is not None else None,
+            }
+        )
+    return records
+
+
+def network_metrics(result: CompressResult, float_accuracy: float, accuracy: float, test_samples: int) -> dict:
+    """The network's part of metrics.json; accuracies are fractions of 1 on the test split, drops percentage points."""
+    layers = layer_metrics(result)
+    weights, size = sum(r["weights"] for r in layers), sum(r["bytes"] for r in layers)
+    return {
+        "float_accuracy": float_accuracy,
+        "accuracy": accuracy,
+        "drop": 100.0 * (float_accuracy - accuracy),
+        "validation_float_accuracy": result.float_validation_accuracy,
+        "validation_accuracy": result.validation_accuracy,
+        "validation_drop": result.validation_drop,
+        "max_drop": result.options.max_drop,
+        "layers": layers,
+        "weights": weights,
+        "weight_bytes": size,
+        "sparsity": 1.0 - sum(r["density"] * r["weights"] for r in layers) / weights,
+        "compression_vs_float32": FLOAT32_BYTES * weights / size,
+        "test_samples": test_samples,
+    }
+
+
+def save(metrics: dict, path: Path) -> None:
+    """Writes JSON beside `path` and renames it."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise PlatformError(
+            f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
+        ) from None

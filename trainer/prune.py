@@ -1,0 +1,38 @@
+"""Step 1: global magnitude pruning. One threshold for all layers, so that each gets its own sparsity."""
+
+import math
+
+import torch
+
+from lamella.errors import UsageError
+from lamella.trainer.network import QuantNetwork
+
+
+def global_threshold(network: QuantNetwork, sparsity: float) -> float:
+    """The p-quantile t of |w| pooled over all compressible layers: of n weights floor(p n) are at most t."""
+    pooled = torch.cat([network.layers[name].weight.detach().abs().flatten() for name in network.compressible])
+    count = math.floor(sparsity * pooled.numel())
+    return float(pooled.kthvalue(count).values) if count else -1.0
+
+
+def prune_(network: QuantNetwork, sparsity: float) -> dict[str, float]:
+    """Sets every mask to |w| > t and returns the sparsity of each layer."""
+    threshold = global_threshold(network, sparsity)
+    for name in network.compressible:
+        layer = network.layers[name]
+        layer.mask.copy_(layer.weight.detach().abs() > threshold)
+        if not bool(layer.mask.any()):
+            raise UsageError(
+                f"{name}: sparsity {sparsity:g} over the whole network leaves no weight in this layer; choose a lower one"
+            )
+    return mask_sparsity(network)
+
+
+def mask_sparsity(network: QuantNetwork) -> dict[str, float]:
+    """Fraction of zeros in the mask of each compressible layer."""
+    return {name: 1.0 - float(network.layers[name].mask.float().mean()) for name in network.compressible}
+
+
+def sparsity_schedule(sparsity: float, steps: int) -> list[float]:
+    """Sparsities on the way to the last: the steps get smaller as less is left (1 - remaining cubed)."""
+    return [sparsity * (1.0 - (1.0 - step / steps) ** 3) for step in range(1, steps + 1)]

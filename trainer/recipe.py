@@ -1,0 +1,138 @@
+"""Recipes: TOML files that say what to train, on what, and how to compress it. No torch."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lamella.errors import UsageError
+from lamella.trainer.names import closest
+from lamella.trainer.options import CompressOptions
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """[network]: a name from trainer/networks, or "package.module:function" that gives an nn.Module."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """[data]: a name from trainer/data, or "package.module:function" that takes a folder or None and gives Splits."""
+
+    name: str
+    #: Samples taken out of the training part to decide on; which ones follows from the seed.
+    validation: int = 5000
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """[train]: the float baseline. The learning rate falls along half a cosine to zero."""
+
+    epochs: int = 5
+    batch_size: int = 128
+    learning_rate: float = 0.05
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    seed: int = 0
+    #: Threads of torch; results are repeatable for one number of them.
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 0), ("batch_size", 1), ("seed", 0), ("threads", 1)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} = {getattr(self, name)} is out of range; it must be {least} or more")
+        if self.learning_rate <= 0:
+            raise UsageError(f"learning_rate = {self.learning_rate} is out of range; it must be above 0")
+        if self.optimizer not in ("sgd", "adam"):
+            raise UsageError(f"optimizer = {self.optimizer!r} is not known; choose one of sgd, adam")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe. The seed of [train] is that of the compression too."""
+
+    network: NetworkRecipe
+    data: DataRecipe
+    train: TrainRecipe = field(default_factory=TrainRecipe)
+    compress: CompressOptions = field(default_factory=CompressOptions)
+
+    def to_dict(self) -> dict:
+        """Plain values, for comparing recipes and for metrics.json."""
+        plain = dataclasses.asdict(self)
+        plain["compress"]["keep"] = list(plain["compress"]["keep"])
+        return plain
+
+
+def read_recipe(
+    path: str | Path, *, max_drop: float | None = None, sparsity: float | None = None, seed: int | None = None
+) -> Recipe:
+    """The recipe of a file, with what the command line overrides."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such recipe; give the path of a .toml file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as text ({error})") from None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: is not valid TOML: {error}") from None
+    for table in ("network", "data"):
+        if table not in tables:
+            raise UsageError(f"{path}: the table [{table}] is missing; add it with at least its name")
+    if "compress" in tables and isinstance(tables["compress"], dict) and "seed" in tables["compress"]:
+        raise UsageError(f"{path}: [compress] seed is not a key of recipes; set seed in [train]")
+    train = _section(tables, "train", TrainRecipe, path, {"seed": seed})
+    overrides = {"max_drop": max_drop, "sparsity": sparsity, "seed": train.seed}
+    compress = _section(tables, "compress", CompressOptions, path, overrides)
+    network = _section(tables, "network", NetworkRecipe, path, {})
+    data = _section(tables, "data", DataRecipe, path, {})
+    for name in tables:
+        if name not in ("network", "data", "train", "compress"):
+            raise UsageError(f"{path}: unknown table [{name}]{closest(name, ('network', 'data', 'train', 'compress'))}")
+    if data.validation < 1:
+        raise UsageError(f"{path}: [data] validation = {data.validation} is out of range; it must be 1 or more")
+    return Recipe(network, data, train, compress)
+
+
+def _section(tables: dict, name: str, kind: type, path: Path, overrides: dict):
+    values = tables.get(name, {})
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: {name} must be a table, written [{name}]")
+    hints = typing.get_type_hints(kind)
+    checked = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise UsageError(f"{path}: [{name}] has no key {key!r}{closest(key, hints)}")
+        checked[key] = _typed(value, hints[key], f"{path}: [{name}] {key}")
+    for required in dataclasses.fields(kind):
+        no_default = required.default is dataclasses.MISSING and required.default_factory is dataclasses.MISSING
+        if no_default and required.name not in checked:
+            raise UsageError(f"{path}: [{name}] {required.name} is missing; add it")
+    checked.update({key: value for key, value in overrides.items() if value is not None})
+    try:
+        return kind(**checked)
+    except UsageError as error:
+        raise UsageError(f"{path}: [{name}] {error}") from None
+
+
+def _typed(value, hint, where: str):
+    """The value as its field wants it; an integer may stand for a float, a list for a tuple."""
+    if isinstance(hint, types.GenericAlias):  # tuple[str, ...]
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise UsageError(f"{where} must be a list of strings, not {value!r}")
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if type(value) is not hint:
+        raise UsageError(f"{where} must be {_NAMES[hint]}, not {value!r}")
+    return value
+
+
+_NAMES = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}

@@ -1,0 +1,152 @@
+"""A whole run: data, float baseline, compression, model.onnx and metrics.json. What `lamella train` and `compress` do."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lamella.errors import UsageError
+from lamella.trainer import checkpoint, data, export_onnx, metrics, networks, onnxruntime_check
+from lamella.trainer.batches import TensorBatches
+from lamella.trainer.data.splits import Splits, validation_indices
+from lamella.trainer.fit import Descent, Progress, fit, float_accuracy
+from lamella.trainer.layerwise import CompressResult, compress
+from lamella.trainer.recipe import Recipe
+
+CHECKPOINT = "checkpoint.pt"
+FLOAT = "float.pt"
+#: Validation samples that onnxruntime is asked about.
+WITNESS_SAMPLES = 500
+EVALUATION_BATCH = 500
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    *,
+    data_folder: Path | None = None,
+    float_checkpoint: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[str], Progress] = lambda phase: lambda done, total: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict:
+    """Writes out/model.onnx and out/metrics.json and returns the metrics.
+
+    float_checkpoint: a state_dict to start from instead of training the baseline. resume: continue from
+    out/checkpoint.pt with the same recipe; the result is that of an unbroken run.
+    """
+    started = time.monotonic()
+    torch.set_num_threads(recipe.train.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    path = out / CHECKPOINT
+    state = _start(recipe, path, resume)
+    model = _build(recipe)
+    training, validation, test = _splits(recipe, data_folder)
+
+    def save(**parts) -> None:
+        state.update(parts, seconds=state["seconds_before"] + time.monotonic() - started)
+        checkpoint.save(state, path)
+
+    epochs = _baseline(
+        recipe, model, state, training, float_checkpoint, progress, lambda: save(float=model.state_dict())
+    )
+    if float_checkpoint is None:
+        checkpoint.save_float(model, out / FLOAT)
+    say(f"float: {100 * float_accuracy(model, validation, 'validation'):.2f} % on the validation split")
+
+    def save_compression(part: dict) -> None:
+        save(compress=part)
+        if part["decisions"] and not part["finished"]:
+            name, _, accepted, drop = part["decisions"][-1]
+            say(f"{name}: collapsed, {drop:+.2f} points lost, {'kept' if accepted else 'restored'}")
+
+    result = compress(
+        model,
+        training,
+        validation,
+        name=recipe.network.name.rpartition(":")[2],
+        progress=progress,
+        save=save_compression,
+        resume=state.get("compress"),
+        **asdict(recipe.compress),
+    )
+    report = _finish(recipe, result, model, validation, test, out)
+    report |= {
+        "epochs": epochs + result.epochs,
+        "seconds": round(state["seconds_before"] + time.monotonic() - started, 1),
+        "threads": recipe.train.threads,
+        "torch": torch.__version__,
+        "recipe": recipe.to_dict(),
+    }
+    metrics.save(report, out / "metrics.json")
+    return report
+
+
+def _start(recipe: Recipe, path: Path, resume: bool) -> dict:
+    """The state to continue from, or a new one."""
+    if not resume:
+        return {"recipe": recipe.to_dict(), "seconds_before": 0.0}
+    if not path.is_file():
+        raise UsageError(f"--resume: there is no {path}; start without --resume")
+    state = checkpoint.load(path)
+    checkpoint.check_recipe(state, recipe.to_dict(), path)
+    state["seconds_before"] = state["seconds"]
+    return state
+
+
+def _build(recipe: Recipe) -> nn.Module:
+    """The recipe's network with weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.train.seed)
+        model = networks.get(recipe.network.name)()
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"network {recipe.network.name!r} gave {type(model).__name__}, not a torch.nn.Module")
+    return model.to(memory_format=torch.channels_last)
+
+
+def _splits(recipe: Recipe, folder: Path | None) -> tuple[TensorBatches, TensorBatches, TensorBatches]:
+    """Training, validation and test batches."""
+    splits = data.get(recipe.data.name)(folder)
+    if not isinstance(splits, Splits):
+        raise UsageError(
+            f"data {recipe.data.name!r} gave {type(splits).__name__}, not lamella.trainer.data.splits.Splits"
+        )
+    for name, x in (("training", splits.train_x), ("test", splits.test_x)):
+        if not len(x):
+            raise UsageError(f"data {recipe.data.name!r}: the {name} part is empty")
+    seed = recipe.train.seed
+    train, validation = validation_indices(len(splits.train_x), recipe.data.validation, seed)
+    x, y = torch.from_numpy(splits.train_x), torch.from_numpy(splits.train_y)
+    return (
+        TensorBatches(x[train], y[train], recipe.train.batch_size, shuffle=True, seed=seed),
+        TensorBatches(x[validation], y[validation], EVALUATION_BATCH),
+        TensorBatches(torch.from_numpy(splits.test_x), torch.from_numpy(splits.test_y), EVALUATION_BATCH),
+    )
+
+
+def _baseline(recipe: Recipe, model: nn.Module, state: dict, training, float_checkpoint, progress, save) -> int:
+    """Gives the float model its weights: from the state, from a file, or by training. Returns the epochs spent."""
+    t = recipe.train
+    if "float" in state:
+        model.load_state_dict(state["float"])
+    elif float_checkpoint is not None:
+        checkpoint.load_float(model, float_checkpoint)
+        save()
+    else:
+        descent = Descent(t.epochs, t.learning_rate, t.optimizer, t.momentum, t.weight_decay)
+        fit(model, training, descent, what="float baseline", seed=t.seed, progress=progress("float"))
+        save()
+    model.eval()
+    return 0 if float_checkpoint is not None else t.epochs
+
+
+def _finish(recipe: Recipe, result: CompressResult, model: nn.Module, validation, test, out: Path) -> dict:
+    """Exports, asks onnxruntime, and measures on the test split, the only time it is looked at."""
+    export_onnx.save(result.frozen, out / "model.onnx")
+    witness = onnxruntime_check.compare(out / "model.onnx", result.frozen, validation.x[:WITNESS_SAMPLES])
+    float_test = float_accuracy(model, test, "test")
+    report = metrics.network_metrics(result, float_test, result.accuracy(test), len(test.x))
+    return {"network": recipe.network.name, "data": recipe.data.name, **report, "onnxruntime": witness}

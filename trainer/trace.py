@@ -1,0 +1,290 @@
+"""From any nn.Module to a Graph, by torch.fx."""
+
+import operator
+
+import torch
+import torch.nn.functional as F
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from lamella.errors import UnsupportedError
+from lamella.trainer.graph import (
+    AddNode,
+    AveragePoolNode,
+    Clip,
+    ClipNode,
+    ConcatNode,
+    DropoutNode,
+    FlattenNode,
+    Graph,
+    InputNode,
+    LayerNode,
+    MaxPoolNode,
+    Node,
+    SoftmaxNode,
+)
+from lamella.trainer.simplify import NormNode, SameNode, simplify
+
+
+def trace(model: nn.Module, example: torch.Tensor) -> Graph:
+    """Graph of a model; `example` is a small batch of inputs, whose first axis is the batch."""
+    title = type(model).__name__
+    was_training = model.training
+    model.eval()
+    try:
+        traced = fx.symbolic_trace(model)
+        with torch.no_grad():
+            ShapeProp(traced).propagate(example)
+    except Exception as error:  # fx and a model's forward raise whatever they like
+        raise UnsupportedError(
+            f"{title}: torch.fx cannot follow its forward on an input of shape {tuple(example.shape)}: {error}; "
+            "write forward without branches on values and check the shapes"
+        ) from error
+    finally:
+        model.train(was_training)
+    output = next(step for step in traced.graph.nodes if step.op == "output").args[0]
+    if not isinstance(output, fx.Node):
+        raise UnsupportedError(f"{title}: gives more than one output; return one tensor")
+    _check_single_use(traced.graph, title)
+    modules = dict(traced.named_modules())
+    nodes = [node for step in traced.graph.nodes if (node := _convert(step, modules, title)) is not None]
+    return _checked(Graph(simplify(nodes, _name(output, modules))), title)
+
+
+def _convert(step: fx.Node, modules: dict[str, nn.Module], title: str) -> Node | None:
+    """The node of one fx step; None for steps that compute shapes only, and for the output."""
+    if step.op == "output" or _is_shape_only(step):
+        return None
+    shape = tuple(step.meta["tensor_meta"].shape[1:]) if "tensor_meta" in step.meta else ()
+    if step.op == "placeholder":
+        return InputNode(name=_name(step, modules), inputs=(), shape=shape)
+    inputs = tuple(_name(a, modules) for a in step.all_input_nodes if not _is_shape_only(a))
+    base = {"name": _name(step, modules), "inputs": inputs, "shape": shape}
+    if step.op == "call_module":
+        module = modules[step.target]
+        node = _from_module(module, str(step.target), base)
+        what = f"layer {step.target} ({type(module).__name__})"
+    else:
+        node = _from_function(step, modules, base)
+        what = f"operation {step.name} ({getattr(step.target, '__name__', step.target)})"
+    if node is None:
+        raise UnsupportedError(
+            f"{title}: {what} is not supported in this form; supported are Conv2d, Linear, BatchNorm, ReLU, ReLU6, "
+            "Hardtanh, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, flatten, +, cat, Dropout and a final Softmax"
+        )
+    return node
+
+
+def _name(step: fx.Node, modules: dict[str, nn.Module]) -> str:
+    """fx's name, an identifier and unique; unnamed members of a Sequential get their type in front."""
+    if step.op == "placeholder":
+        return str(step.target)
+    if step.op == "call_module" and step.name.startswith("_"):
+        return type(modules[step.target]).__name__.lower() + step.name
+    return step.name
+
+
+def _from_module(module: nn.Module, path: str, base: dict) -> Node | None:
+    match module:
+        case nn.Conv2d() if module.padding_mode == "zeros":
+            return LayerNode(
+                **base,
+                path=path,
+                kernel=module.kernel_size,
+                stride=module.stride,
+                dilation=module.dilation,
+                pads=_conv_pads(module),
+                groups=module.groups,
+            )
+        case nn.Linear():
+            return LayerNode(**base, path=path) if len(base["shape"]) == 1 else None
+        case nn.BatchNorm2d() | nn.BatchNorm1d() if module.track_running_stats:
+            return NormNode(**base, path=path)
+        case nn.ReLU():
+            return ClipNode(**base | {"clip": Clip(0.0, None)})
+        case nn.Hardtanh():  # and ReLU6, its subclass
+            return ClipNode(**base | {"clip": Clip(float(module.min_val), float(module.max_val))})
+        case nn.MaxPool2d() if not module.ceil_mode and not module.return_indices:
+            return _max_pool(base, module.kernel_size, module.stride, module.padding, module.dilation)
+        case nn.AvgPool2d() if not module.ceil_mode and module.divisor_override is None:
+            return _average_pool(base, module.kernel_size, module.stride, module.padding, module.count_include_pad)
+        case nn.AdaptiveAvgPool2d():
+            return _adaptive_pool(base, module.output_size)
+        case nn.Flatten() if module.start_dim == 1 and module.end_dim in (-1, len(base["shape"])):
+            return FlattenNode(**base)
+        case nn.Dropout():
+            return DropoutNode(**base, probability=module.p)
+        case nn.Identity():
+            return SameNode(**base)
+        case nn.Softmax() if module.dim in (1, -1) and len(base["shape"]) == 1:
+            return SoftmaxNode(**base)
+    return None
+
+
+def _from_function(step: fx.Node, modules: dict[str, nn.Module], base: dict) -> Node | None:
+    if step.op == "get_attr":  # a tensor of the module itself
+        return None
+    target = step.target
+    args, kwargs = step.args, step.kwargs
+    if target in (F.relu, torch.relu, torch.relu_, "relu", "relu_"):
+        return ClipNode(**base | {"clip": Clip(0.0, None)})
+    if target is F.relu6:
+        return ClipNode(**base | {"clip": Clip(0.0, 6.0)})
+    if target in (F.hardtanh, torch.clamp, torch.clip, "clamp", "clip", "clamp_"):
+        low_key, high_key = ("min_val", "max_val") if target is F.hardtanh else ("min", "max")
+        default = (-1.0, 1.0) if target is F.hardtanh else (None, None)
+        low = _argument(args, kwargs, 1, low_key, default[0])
+        high = _argument(args, kwargs, 2, high_key, default[1])
+        if any(isinstance(bound, fx.Node) for bound in (low, high)):
+            return None
+        return ClipNode(**base | {"clip": Clip(*(None if bound is None else float(bound) for bound in (low, high)))})
+    if target in (F.max_pool2d, torch.max_pool2d):
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+        kernel, stride, padding, dilation, ceil = _arguments(args, kwargs, names, (None, None, 0, 1, False))
+        return None if ceil else _max_pool(base, kernel, stride, padding, dilation)
+    if target is F.avg_pool2d:
+        names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+        kernel, stride, padding, ceil, count, divisor = _arguments(
+            args, kwargs, names, (None, None, 0, False, True, None)
+        )
+        return None if ceil or divisor is not None else _average_pool(base, kernel, stride, padding, count)
+    if target is F.adaptive_avg_pool2d:
+        return _adaptive_pool(base, _argument(args, kwargs, 1, "output_size", None))
+    if target in (torch.mean, "mean"):
+        return _mean(step, base)
+    if target in (torch.flatten, "flatten"):
+        start, end = _arguments(args, kwargs, ("start_dim", "end_dim"), (0, -1))
+        return FlattenNode(**base) if start == 1 and end in (-1, len(_input_shape(step))) else None
+    if target in ("view", "reshape", torch.reshape):
+        # Which numbers forward gave does not matter as long as the result is one row per sample.
+        return (
+            FlattenNode(**base) if len(base["shape"]) == 1 and base["shape"][0] == _size(_input_shape(step)) else None
+        )
+    if target in (operator.add, operator.iadd, torch.add, "add", "add_"):
+        shapes = {tuple(a.meta["tensor_meta"].shape[1:]) for a in step.all_input_nodes if "tensor_meta" in a.meta}
+        operands = [a for a in args[:2] if isinstance(a, fx.Node)]
+        plain = len(operands) == 2 and shapes == {base["shape"]} and kwargs.get("alpha", 1) == 1
+        return AddNode(**base | {"inputs": tuple(_name(a, modules) for a in operands)}) if plain else None
+    if target in (torch.cat, torch.concat):
+        parts, axis = args[0] if args else kwargs["tensors"], _argument(args, kwargs, 1, "dim", 0)
+        return (
+            ConcatNode(**base | {"inputs": tuple(_name(p, modules) for p in parts)})
+            if axis in (1, -len(base["shape"]))
+            else None
+        )
+    if target is F.dropout:
+        # Traced in eval mode: training=self.training was recorded as False, so only its probability is of use.
+        return DropoutNode(**base, probability=float(_argument(args, kwargs, 1, "p", 0.5)))
+    if target in (torch.softmax, F.softmax, "softmax"):
+        return (
+            SoftmaxNode(**base)
+            if _argument(args, kwargs, 1, "dim", None) in (1, -1) and len(base["shape"]) == 1
+            else None
+        )
+    if target == "contiguous":
+        return SameNode(**base)
+    return None
+
+
+def _max_pool(base: dict, kernel, stride, padding, dilation) -> Node:
+    kernel = _pair(kernel)
+    stride = kernel if stride is None else _pair(stride)
+    return MaxPoolNode(**base, kernel=kernel, stride=stride, padding=_pair(padding), dilation=_pair(dilation))
+
+
+def _average_pool(base: dict, kernel, stride, padding, count_padding: bool) -> Node:
+    kernel = _pair(kernel)
+    stride = kernel if stride is None else _pair(stride)
+    return AveragePoolNode(
+        **base, kernel=kernel, stride=stride, padding=_pair(padding), count_padding=bool(count_padding)
+    )
+
+
+def _adaptive_pool(base: dict, output_size) -> Node | None:
+    """A pooling whose windows have one size; kernel (0, 0) until the shape of its input is known."""
+    if output_size not in (1, (1, 1)):
+        return None
+    return AveragePoolNode(**base, kernel=(0, 0), stride=(1, 1), whole=True)
+
+
+def _mean(step: fx.Node, base: dict) -> Node | None:
+    """Mean over both pixel axes: a pooling over the whole image."""
+    axes = _argument(step.args, step.kwargs, 1, "dim", None)
+    if (
+        not isinstance(axes, (tuple, list))
+        or sorted(axis % 4 for axis in axes) != [2, 3]
+        or len(_input_shape(step)) != 3
+    ):
+        return None
+    return AveragePoolNode(**base, kernel=(0, 0), stride=(1, 1), whole=True)
+
+
+def _checked(graph: Graph, title: str) -> Graph:
+    if sum(isinstance(node, InputNode) for node in graph) != 1:
+        raise UnsupportedError(f"{title}: needs exactly one input tensor that its output depends on")
+    if not graph.layers:
+        raise UnsupportedError(f"{title}: has no Conv2d or Linear layer; there is nothing to compress")
+    if len(graph.output.shape) != 1:
+        raise UnsupportedError(
+            f"{title}: gives {graph.output.shape} per sample; a row of class scores is needed, flatten it"
+        )
+    for node in graph.nodes[:-1]:
+        if isinstance(node, SoftmaxNode):
+            raise UnsupportedError(
+                f"{title}: softmax {node.name} is not the last step; it is supported at the end only"
+            )
+    return graph
+
+
+def _check_single_use(graph: fx.Graph, title: str) -> None:
+    seen: set[str] = set()
+    for step in graph.nodes:
+        if step.op != "call_module" or not isinstance(graph.owning_module.get_submodule(step.target), _WITH_STATE):
+            continue
+        if step.target in seen:
+            raise UnsupportedError(
+                f"{title}: layer {step.target} is used twice; shared weights are not supported, use two layers"
+            )
+        seen.add(step.target)
+
+
+_WITH_STATE = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def _conv_pads(module: nn.Conv2d) -> tuple[int, int, int, int]:
+    """top, left, bottom, right; torch puts the odd pixel of padding="same" last."""
+    if module.padding == "valid":
+        return (0, 0, 0, 0)
+    if module.padding == "same":
+        total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+        return (total[0] // 2, total[1] // 2, total[0] - total[0] // 2, total[1] - total[1] // 2)
+    return (*module.padding, *module.padding)
+
+
+def _is_shape_only(step: fx.Node) -> bool:
+    """Whether a step gives a size or a shape, not a tensor."""
+    return step.op not in ("placeholder", "output") and "tensor_meta" not in step.meta
+
+
+def _input_shape(step: fx.Node) -> tuple[int, ...]:
+    return tuple(step.args[0].meta["tensor_meta"].shape[1:])
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for extent in shape:
+        size *= extent
+    return size
+
+
+def _pair(value) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _argument(args: tuple, kwargs: dict, position: int, name: str, default):
+    return args[position] if len(args) > position else kwargs.get(name, default)
+
+
+def _arguments(args: tuple, kwargs: dict, names: tuple[str, ...], defaults: tuple) -> list:
+    """Arguments behind the tensor, by position or by name."""
+    return [_argument(args, kwargs, i + 1, name, d) for i, (name, d) in enumerate(zip(names, defaults, strict=True))]
