@@ -296,7 +296,7 @@ OPERATOR = Operator(
         Kernel(
             "lam_conv2d_sparse",
             "lam_conv2d.h",
-            ("src/lam_conv2d_sparse.c", "src/lam_conv2d_sparse_tile.c"),
+            ("src/lam_conv2d_sparse.c", "src/lam_conv2d_sparse_band.c", "src/lam_conv2d_sparse_tile.c"),
             _sparse_options,
             _describe_sparse,
             takes_scratch=True,
