@@ -1,4 +1,7 @@
-"""Rough instruction counts on a Cortex-M4 (counted in QEMU for a few shapes, then rounded), from which kernels and formats are chosen. Orders of magnitude, not predictions."""
+"""Rough instruction counts on a Cortex-M4, from which kernels and formats are chosen.
+
+Counted in QEMU for a few shapes and rounded: orders of magnitude, not predictions.
+"""
 
 import numpy as np
 

@@ -66,6 +66,11 @@ def run_recipe(
             progress=progress,
             say=lambda line: print(line, flush=True) if output.speaks(args) else None,
         )
+    from lamella.deployed import with_deployed_bytes
+    from lamella.trainer import metrics
+
+    report = with_deployed_bytes(report, out / "model.onnx")
+    metrics.save(report, out / "metrics.json")
     output.emit(args, report)
     if output.speaks(args):
         _print(report, out)
@@ -112,6 +117,8 @@ def _print(report: dict, out: Path) -> None:
     bound = "within" if report["validation_drop"] <= report["max_drop"] else "BEYOND"
     print(f"validation: {report['validation_drop']:+.2f} points lost, {bound} the bound of {report['max_drop']:g}")
     print(
-        f"weights: {report['weight_bytes']:,} bytes, {report['compression_vs_float32']:.1f} times smaller than float32"
+        f"weights: {report['weight_bytes']:,} bytes, {report['compression_vs_float32']:.1f} times smaller than float32; "
+        f"with --optimize flash {report['smallest']['weight_bytes']:,} bytes, "
+        f"{report['smallest']['compression_vs_float32']:.1f} times"
     )
     print(f"wrote {out / 'model.onnx'} and {out / 'metrics.json'}")
