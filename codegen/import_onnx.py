@@ -12,19 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from lamella import requant
 from lamella.codegen import operators
 from lamella.codegen.ir import Graph, Node, Port, Quantization, Requant, Tensor
+from lamella.codegen.onnx_constants import RAW, Constants
 from lamella.errors import UnsupportedError, UsageError
 
 #: Operators of the file format that the reader itself resolves.
 STRUCTURAL = ("QuantizeLinear", "DequantizeLinear", "Constant", "Identity", "Dropout")
 #: Larger tensors are refused before any memory is taken for them.
 LARGEST_TENSOR = 1 << 28
-
-_RAW = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT8: "int8"}
 
 
 @dataclass(frozen=True)
@@ -35,30 +33,6 @@ class Sink:
     low: int = 0
     high: int = 255
     raw: str = "uint8"  # integer type in the file
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Integer weights: levels int16 as in the file, scales float32 of shape (1,) or (n,), and the axis of the n."""
-
-    levels: np.ndarray
-    scales: np.ndarray
-    axis: int
-
-
-@dataclass(frozen=True)
-class _Dequantized:
-    """A constant behind DequantizeLinear."""
-
-    levels: np.ndarray
-    scales: np.ndarray
-    axis: int
-
-    def real(self) -> np.ndarray:
-        scales = self.scales
-        if scales.size > 1:
-            scales = scales.reshape([-1 if a == self.axis else 1 for a in range(self.levels.ndim)])
-        return (self.levels * scales).astype(np.float32)
 
 
 def read(path: str | Path) -> Graph:
@@ -100,7 +74,7 @@ def load(path: Path) -> onnx.ModelProto:
             raise UnsupportedError(f"{path}: initializer {tensor.name!r} has more than {LARGEST_TENSOR} elements")
     known = operators.by_onnx_type()
     unknown = [n for n in model.graph.node if n.domain not in ("", "ai.onnx") or n.op_type not in (*known, *STRUCTURAL)]
-    # Constant sub-graphs (Shape, Gather, ... behind a Reshape) are evaluated by onnx itself, see Reader._fold.
+    # Constant sub-graphs (Shape, Gather, ... behind a Reshape) are evaluated by onnx itself, see Constants.fold.
     if unknown:
         foldable = _foldable(model)
         unknown = [n for n in unknown if n.output[0] not in foldable]
@@ -129,16 +103,13 @@ def _foldable(model: onnx.ModelProto) -> set[str]:
     return constant
 
 
-class Reader:
-    """The state of one import. Operators' `read` functions use its public methods."""
+class Reader(Constants):
+    """The activation side of one import. Operators' `read` functions use its public methods."""
 
     def __init__(self, model: onnx.ModelProto, path: Path):
-        self.path = path
-        self.model = model
+        super().__init__(model, path)
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
-        self._constants = {t.name: self._array(t) for t in model.graph.initializer}
-        self._dequantized: dict[str, _Dequantized] = {}
         self._values: dict[str, str] = {}  # float ONNX tensor -> tensor whose dequantised value it has
         self.integers: dict[str, str] = {}  # integer ONNX tensor -> tensor
         self._raw_dtypes: dict[str, str] = {}  # tensor of the graph's input -> raw type
@@ -164,7 +135,7 @@ class Reader:
                 self._read_dequantize(node)
             elif node.op_type in ("Identity", "Dropout"):
                 self._alias(node.input[0], node.output[0])
-            elif not self._fold(node):
+            elif not self._fold_shape(node) and not self.fold(node):
                 operator = operators.by_onnx_type().get(node.op_type)
                 if operator is None:
                     raise self.unsupported(node, "its input is not constant")
@@ -177,7 +148,7 @@ class Reader:
     def _read_inputs(self) -> list[tuple[onnx.ValueInfoProto, str]]:
         found = []
         for value in self.model.graph.input:
-            if value.name in self._constants:
+            if value.name in self.constants:
                 continue
             tensor_type = value.type.tensor_type
             if not value.type.HasField("tensor_type") or not tensor_type.HasField("shape"):
@@ -205,7 +176,7 @@ class Reader:
     def _input_tensor(self, value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> str:
         element = value.type.tensor_type.elem_type
         wanted = {onnx.TensorProto.FLOAT: "QuantizeLinear"}.get(element) or (
-            "DequantizeLinear" if element in _RAW else None
+            "DequantizeLinear" if element in RAW else None
         )
         if wanted is None:
             kind = onnx.TensorProto.DataType.Name(element).lower()
@@ -227,13 +198,13 @@ class Reader:
                     f"{self.path}: input {value.name!r} goes to {names}; an integer input must go to DequantizeLinear "
                     "alone, so that its scale is known"
                 )
-            parameters = [self._quantization(n) for n in users]
+            parameters = [self.quantization(n) for n in users]
             if len(set(parameters)) > 1:
                 raise UnsupportedError(
                     f"{self.path}: input {value.name!r} is dequantised in different ways; use one scale"
                 )
             quantization, raw = parameters[0]
-            if _RAW[element] != raw:
+            if RAW[element] != raw:
                 raise UsageError(f"{self.path}: input {value.name!r} and its zero point differ in type")
         name = self._add_tensor(value.name, shape, quantization)
         self._raw_dtypes[name] = raw
@@ -244,7 +215,7 @@ class Reader:
         return name
 
     def _refuse_float(self) -> None:
-        for name, array in self._constants.items():
+        for name, array in self.constants.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise UsageError(f"{self.path}: weights {name!r} hold NaN or infinity; train or export the model again")
         raise UnsupportedError(
@@ -269,10 +240,10 @@ class Reader:
         ):
             producer = next((n for n in self.model.graph.node if producer.input[0] in n.output), None)
         if value.name in self._values and producer is not None and producer.op_type == "DequantizeLinear":
-            _, raw = self._quantization(producer)
+            _, raw = self.quantization(producer)
             return Port(value.name, self._values[value.name], "float32", raw)
         if value.name in self.integers:
-            raw = _RAW.get(value.type.tensor_type.elem_type, "uint8")
+            raw = RAW.get(value.type.tensor_type.elem_type, "uint8")
             return Port(value.name, self.integers[value.name], raw, raw)
         raise UnsupportedError(
             f"{self.path}: output {value.name!r} is not quantised; end the model in QuantizeLinear and DequantizeLinear"
@@ -280,10 +251,10 @@ class Reader:
 
     def _read_quantize(self, node: onnx.NodeProto) -> None:
         source = node.input[0]
-        if source in self._constants:
-            self._quantize_constant(node)
+        if source in self.constants:
+            self.quantize_constant(node)
             return
-        quantization, _ = self._quantization(node)
+        quantization, _ = self.quantization(node)
         tensor = self._values.get(source)
         if tensor is None:
             raise self.unsupported(node, f"its input {source!r} has no quantised value")
@@ -293,147 +264,38 @@ class Reader:
 
     def _read_dequantize(self, node: onnx.NodeProto) -> None:
         source = node.input[0]
-        if source in self._constants:
-            self._dequantize_constant(node)
+        if source in self.constants:
+            self.dequantize_constant(node)
             return
         if source not in self.integers:
             raise self.unsupported(node, f"its input {source!r} is not a quantised tensor")
-        quantization, _ = self._quantization(node)
+        quantization, _ = self.quantization(node)
         tensor = self.integers[source]
         if self.tensors[tensor].quantization != quantization:
             raise self.unsupported(node, "its scale or zero point differ from those of the QuantizeLinear before it")
         self._values[node.output[0]] = tensor
 
     def _alias(self, source: str, target: str) -> None:
-        for table in (self._constants, self._dequantized, self._values, self.integers):
+        for table in (self.constants, self.dequantized, self._values, self.integers):
             if source in table:
                 table[target] = table[source]
 
-    def _fold(self, node: onnx.NodeProto) -> bool:
-        """Evaluate a node whose inputs are all constant (or the shape of an activation)."""
-        if node.op_type == "Shape":
-            known = self._values.get(node.input[0]) or self.integers.get(node.input[0])
-            if known is not None and not node.attribute:
-                self._constants[node.output[0]] = np.array(self.tensors[known].shape, np.int64)
-                return True
-        if not all(name == "" or name in self._constants for name in node.input):
+    def _fold_shape(self, node: onnx.NodeProto) -> bool:
+        """The shape of an activation is constant, the batch being 1."""
+        tensor = self._values.get(node.input[0]) if node.op_type == "Shape" and not node.attribute else None
+        if tensor is None:
             return False
-        from onnx.reference import ReferenceEvaluator
-
-        feeds = {name: self._constants[name] for name in node.input if name}
-        try:
-            opset = [onnx.helper.make_opsetid(o.domain, o.version) for o in self.model.opset_import]
-            infos = [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in feeds]
-            outs = [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in node.output if n]
-            graph = onnx.helper.make_graph([node], "constant", infos, outs)
-            results = ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=opset)).run(None, feeds)
-        except Exception as error:
-            raise self.unsupported(node, f"its constant value cannot be computed ({type(error).__name__})") from None
-        self._constants.update(zip([n for n in node.output if n], map(np.asarray, results), strict=True))
+        self.constants[node.output[0]] = np.array(self.tensors[tensor].shape, np.int64)
         return True
 
-    # -- constants ---------------------------------------------------------------------------------------------------
-
-    def _array(self, tensor: onnx.TensorProto) -> np.ndarray:
-        try:
-            return numpy_helper.to_array(tensor)
-        except Exception:
-            raise UsageError(f"{self.path}: initializer {tensor.name!r} is damaged; export the model again") from None
-
-    def _finite(self, name: str, array: np.ndarray) -> np.ndarray:
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UsageError(f"{self.path}: weights {name!r} hold NaN or infinity; train or export the model again")
-        return array
-
-    def _scale_and_zero(self, node: onnx.NodeProto) -> tuple[np.ndarray, np.ndarray, np.dtype]:
-        """Scales (float32, 1-d), zero points (int64, 1-d) and integer type of a Quantize/DequantizeLinear."""
-        name = node.input[1]
-        if name not in self._constants:
-            raise self.unsupported(node, f"its scale {name!r} is not constant")
-        attributes = self.attributes(node, axis=1, block_size=0, saturate=1, output_dtype=0, precision=0)
-        if attributes["block_size"]:
-            raise self.unsupported(node, "block quantisation; use a scale per tensor or per channel")
-        scale = np.atleast_1d(self._constants[name]).astype(np.float32)
-        if not np.isfinite(scale).all() or (scale <= 0).any():
-            raise UsageError(f"{self.path}: node {self.label(node)}: scale {name!r} must be positive and finite")
-        if len(node.input) > 2 and node.input[2]:
-            if node.input[2] not in self._constants:
-                raise self.unsupported(node, "its zero point is not constant")
-            zero = np.atleast_1d(self._constants[node.input[2]])
-            dtype = zero.dtype
-        else:
-            dtype = np.dtype(np.uint8)
-            if attributes["output_dtype"]:
-                dtype = onnx.helper.tensor_dtype_to_np_dtype(attributes["output_dtype"])
-            elif node.op_type == "DequantizeLinear" and node.input[0] in self._constants:
-                dtype = self._constants[node.input[0]].dtype
-            zero = np.zeros(1, np.int64)
-        zero = zero.astype(np.int64)
-        if scale.ndim != 1 or zero.ndim != 1 or zero.size not in (1, scale.size):
-            raise UsageError(f"{self.path}: node {self.label(node)}: scale and zero point differ in shape")
-        return scale, zero, dtype
-
-    def _quantization(self, node: onnx.NodeProto) -> tuple[Quantization, str]:
-        """Quantisation of an activation (uint8 inside) and its raw type."""
-        scale, zero, dtype = self._scale_and_zero(node)
-        if scale.size != 1:
-            raise self.unsupported(node, "an activation with a scale per channel; use one scale per tensor")
-        if dtype == np.uint8:
-            return Quantization(float(scale[0]), int(zero[0])), "uint8"
-        if dtype == np.int8:
-            return Quantization(float(scale[0]), int(zero[0]) + 128), "int8"
-        raise self.unsupported(node, f"activations of type {dtype}; use uint8 or int8")
-
-    def _quantize_constant(self, node: onnx.NodeProto) -> None:
-        scale, zero, dtype = self._scale_and_zero(node)
-        if dtype.kind not in "iu":
-            raise self.unsupported(node, f"weights of type {dtype}; use integers")
-        values = self._finite(node.input[0], self._constants[node.input[0]]).astype(np.float32)
-        axis = self.attributes(node, axis=1, block_size=0, saturate=1, output_dtype=0, precision=0)["axis"]
-        shape = [-1 if a == axis % max(values.ndim, 1) else 1 for a in range(values.ndim)]
-        info = np.iinfo(dtype)
-        q = np.rint(values / (scale.reshape(shape) if scale.size > 1 else scale[0])).astype(np.float64)
-        q = np.clip(q + (zero.reshape(shape) if zero.size > 1 else zero[0]), info.min, info.max)
-        self._constants[node.output[0]] = q.astype(dtype)
-
-    def _dequantize_constant(self, node: onnx.NodeProto) -> None:
-        scale, zero, _ = self._scale_and_zero(node)
-        values = self._constants[node.input[0]]
-        if values.dtype.kind not in "iu" and "int4" not in str(values.dtype):
-            raise self.unsupported(node, f"weights of type {values.dtype}; use integers")
-        axis = self.attributes(node, axis=1, block_size=0, saturate=1, output_dtype=0, precision=0)["axis"]
-        axis = axis % max(values.ndim, 1)
-        if scale.size > 1 and (values.ndim == 0 or values.shape[axis] != scale.size):
-            raise UsageError(f"{self.path}: node {self.label(node)}: {scale.size} scales for shape {values.shape}")
-        shape = [-1 if a == axis else 1 for a in range(values.ndim)]
-        levels = values.astype(np.int64) - (zero.reshape(shape) if zero.size > 1 else zero[0])
-        self._dequantized[node.output[0]] = _Dequantized(levels, scale, axis)
-
     # -- for the operators -------------------------------------------------------------------------------------------
-
-    def label(self, node: onnx.NodeProto) -> str:
-        """What a message calls a node: its name, or its first output."""
-        return f"{(node.name or node.output[0])!r} ({node.op_type})"
-
-    def unsupported(self, node: onnx.NodeProto, reason: str) -> UnsupportedError:
-        """An error that names the node."""
-        return UnsupportedError(f"{self.path}: node {self.label(node)}: {reason}")
-
-    def attributes(self, node: onnx.NodeProto, **defaults) -> dict:
-        """Attributes of a node over their defaults; one that is not in `defaults` is refused by name."""
-        found = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        for name in found:
-            if name not in defaults:
-                raise self.unsupported(node, f"attribute {name!r} is not supported; export the model without it")
-        found = {k: v.decode() if isinstance(v, bytes) else v for k, v in found.items()}
-        return {**defaults, **found}
 
     def activation(self, node: onnx.NodeProto, index: int) -> Tensor:
         """The quantised activation behind an input of a node."""
         name = node.input[index] if index < len(node.input) else ""
         tensor = self._values.get(name)
         if tensor is None:
-            kind = "constant" if name in self._constants or name in self._dequantized else "not quantised"
+            kind = "constant" if name in self.constants or name in self.dequantized else "not quantised"
             raise self.unsupported(
                 node,
                 f"its input {name!r} is {kind}; put QuantizeLinear and DequantizeLinear before it, as quantize_static does",
@@ -444,41 +306,14 @@ class Reader:
         """Whether an ONNX tensor is a quantised activation."""
         return name in self._values
 
-    def constant(self, node: onnx.NodeProto, index: int, default=None) -> np.ndarray | None:
-        """A constant input (plain or dequantised, then as real numbers), or the default if it is left out."""
-        name = node.input[index] if index < len(node.input) else ""
-        if not name:
-            return default
-        if name in self._constants:
-            return self._finite(name, self._constants[name])
-        if name in self._dequantized:
-            return self._dequantized[name].real()
-        raise self.unsupported(node, f"its input {name!r} must be constant")
-
-    def weights(self, node: onnx.NodeProto, index: int) -> Weights:
-        """Integer weights of a node."""
-        name = node.input[index]
-        if name in self._dequantized:
-            found = self._dequantized[name]
-            info = np.iinfo(np.int16)
-            if found.levels.size and (found.levels.min() < info.min or found.levels.max() > info.max):
-                raise self.unsupported(node, f"weights {name!r} need more than 16 bits")
-            return Weights(found.levels.astype(np.int16), found.scales, found.axis)
-        if name in self._constants:
-            self._finite(name, self._constants[name])
-            raise self.unsupported(
-                node, f"its weights {name!r} are float; quantise them (QuantizeLinear, DequantizeLinear)"
-            )
-        raise self.unsupported(node, f"its weights {name!r} are not constant")
-
     def bias(self, node: onnx.NodeProto, index: int, n: int, x_scale: float, w_scales: np.ndarray) -> np.ndarray:
         """int64 bias of shape (n,) at scale x_scale * w_scale; zeros if the input is left out."""
         name = node.input[index] if index < len(node.input) else ""
         if not name:
             return np.zeros(n, np.int64)
         w = np.broadcast_to(w_scales, (n,))
-        if name in self._dequantized:
-            found = self._dequantized[name]
+        if name in self.dequantized:
+            found = self.dequantized[name]
             expected = (np.float32(x_scale) * w.astype(np.float32)).astype(np.float64)
             if found.levels.shape == (n,) and np.allclose(
                 np.broadcast_to(found.scales, (n,)), expected, rtol=1e-5, atol=0
@@ -516,9 +351,10 @@ class Reader:
         """What one reader of a float tensor says of its quantisation; `alone`: a Relu or Clip may be absorbed."""
         known = operators.by_onnx_type().get(consumer.op_type)
         if consumer.op_type == "QuantizeLinear":
-            quantization, raw = self._quantization(consumer)
+            quantization, raw = self.quantization(consumer)
             return Sink(quantization, raw=raw)
         if consumer.op_type in ("Identity", "Dropout"):
+            self._renamed.setdefault(name, []).append(consumer.output[0])
             return self._sink(consumer.output[0], fail, alone)
         if consumer.op_type in ("Relu", "Clip"):
             inner = self._sink(consumer.output[0], fail, alone)
@@ -538,10 +374,6 @@ class Reader:
         """The node that reads an ONNX tensor, if there is just one and the tensor is no output of the model."""
         consumers = self._consumers.get(name, [])
         return consumers[0] if len(consumers) == 1 and name not in self._outputs else None
-
-    def is_constant(self, name: str) -> bool:
-        """Whether an ONNX tensor is constant, plain or dequantised."""
-        return name in self._constants or name in self._dequantized
 
     def absorb(self, node: onnx.NodeProto) -> None:
         """Mark a node as done: it has become part of the one being read."""

@@ -104,6 +104,19 @@ def test_relu_behind_pooling_becomes_the_range_of_the_convolution(tmp_path):
     assert max(witness.layers(path, raw).values()) <= 1
 
 
+def test_identity_between_convolution_and_relu_is_seen_through(tmp_path):
+    inits, dq = conv_parts(W)
+    nodes = [
+        dq,
+        depthwise("cf"),
+        helper.make_node("Identity", ["cf"], ["i"]),
+        helper.make_node("Relu", ["i"], ["yf"]),
+    ]
+    graph, path = read(tmp_path, qdq(nodes, inits, y_zero=100))
+    assert [node.op for node in graph.nodes] == ["conv2d"] and graph.nodes[0].attributes.requant.low == 100
+    assert max(witness.layers(path, vectors.seeded(graph)).values()) <= 1
+
+
 def test_padding_moves_into_the_convolution_only_if_it_is_zero(tmp_path):
     for value, expected in ((0.0, ["conv2d"]), (1.0, ["pad2d", "conv2d"])):
         inits, dq = conv_parts(W)
