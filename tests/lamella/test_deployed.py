@@ -7,7 +7,9 @@ from lamella.deployed import with_deployed_bytes
 
 def test_metrics_have_the_bytes_of_footprint(lamella, model_path):
     names = ("conv1", "conv2", "fc1", "fc2")
-    metrics = with_deployed_bytes({"accuracy": 0.5, "layers": [{"name": name, "order": 1} for name in names]}, model_path)
+    metrics = with_deployed_bytes(
+        {"accuracy": 0.5, "layers": [{"name": name, "order": 1} for name in names]}, model_path
+    )
     for optimize, found in (("balanced", metrics), ("flash", metrics["smallest"])):
         text = lamella("footprint", model_path, "--board", "host", "--optimize", optimize, "--json", "-")[1]
         layers = {layer["name"]: layer for layer in json.loads(text)["layers"]}

@@ -237,3 +237,43 @@ def test_recipes_are_read_without_torch():
     code = "import sys, lamella.trainer.recipe, lamella.commands.train; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert importlib.util.find_spec("torch") is not None
+
+
+@pytest.mark.parametrize("board", ["host", "qemu_microbit"])
+def test_trained_module_graph_and_c_agree_in_every_byte(unbroken, tmp_path, board):
+    """By the command line alone: vectors writes what the trained module computes, verify compares all three ways."""
+    recipe, x, y = recipe_in(tmp_path), tmp_path / "x.npz", tmp_path / "y.npz"
+    assert (
+        cli.main(["vectors", str(recipe), "--run", str(unbroken), "--inputs", str(x), "--outputs", str(y), "--quiet"])
+        == 0
+    )
+    report = tmp_path / "verify.json"
+    arguments = ["verify", str(unbroken / "model.onnx"), "--board", board, "--inputs", str(x), "--expect", str(y)]
+    assert cli.main([*arguments, "--json", str(report), "--quiet"]) == 0
+    facts = json.loads(report.read_text())
+    assert facts["expected_mismatches"] == 0 and facts["boards"][0]["vectors"] == 128
+
+
+def test_another_modules_outputs_do_not_pass(unbroken, tmp_path):
+    """One wrong byte in what is expected is a failure."""
+    import numpy as np
+
+    recipe, x, y = recipe_in(tmp_path), tmp_path / "x.npz", tmp_path / "y.npz"
+    assert (
+        cli.main(["vectors", str(recipe), "--run", str(unbroken), "--inputs", str(x), "--outputs", str(y), "--quiet"])
+        == 0
+    )
+    with np.load(y) as data:
+        wrong = {name: data[name].copy() for name in data.files}
+    next(iter(wrong.values()))[5, 1] ^= 1
+    np.savez(y, **wrong)
+    arguments = ["verify", str(unbroken / "model.onnx"), "--board", "host", "--inputs", str(x), "--expect", str(y)]
+    assert cli.main([*arguments, "--quiet"]) == 1
+
+
+def test_vectors_without_a_training_says_so(tmp_path, capsys):
+    recipe = recipe_in(tmp_path)
+    arguments = ["vectors", str(recipe), "--run", str(tmp_path / "none"), "--inputs", str(tmp_path / "x.npz")]
+    assert cli.main([*arguments, "--outputs", str(tmp_path / "y.npz"), "--quiet"]) == 2
+    assert "lamella train" in capsys.readouterr().err
+    assert not (tmp_path / "x.npz").exists()

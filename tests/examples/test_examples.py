@@ -1,0 +1,47 @@
+"""The models kept in examples/: proved on every board that can run and hold them, and their numbers are those of the file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lamella import boards, footprint, pipeline, vectors, verify
+from lamella.build import ImageOverflow
+
+EXAMPLES = sorted(path.parent for path in (Path(__file__).parents[2] / "examples").glob("*/model.onnx"))
+RUNNABLE = [name for name in boards.names() if boards.load(name).runner]
+
+
+def test_there_are_examples():
+    assert EXAMPLES
+
+
+@pytest.mark.parametrize("board", RUNNABLE)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.name)
+def test_example_is_bit_exact(example, board):
+    compiled = pipeline.compile_model(example / "model.onnx", board)
+    raw = vectors.seeded(compiled.graph)
+    try:
+        result = verify.verify_board(compiled, raw, verify.expected_outputs(compiled.graph, raw))
+    except ImageOverflow:
+        assert not footprint.measure(compiled)["fits"]
+        return
+    assert (result.vectors, result.mismatches) == (18, 0)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.name)
+def test_metrics_are_those_of_the_model(example):
+    """Weights, densities and bytes, from the file; accuracies within what the recipe allowed."""
+    metrics = json.loads((example / "metrics.json").read_text())
+    compiled = pipeline.compile_model(example / "model.onnx", "host")
+    layers = {layer["name"]: layer for layer in footprint.layers(compiled.graph) if layer["weights"]}
+    assert {layer["name"] for layer in metrics["layers"]} == set(layers)
+    for layer in metrics["layers"]:
+        there = layers[layer["name"]]
+        assert layer["weights"] == there["weights"]
+        assert layer["bytes"] == there["weight_bytes"] and layer["format"] == there["format"]
+        assert layer["density"] == pytest.approx(there["density"])
+    size = sum(layer["bytes"] for layer in metrics["layers"])
+    assert metrics["compression_vs_float32"] == pytest.approx(4 * compiled.model.weights / size)
+    assert metrics["validation_drop"] <= metrics["max_drop"]
+    assert metrics["drop"] == pytest.approx(100 * (metrics["float_accuracy"] - metrics["accuracy"]))
