@@ -44,34 +44,27 @@ class StructArray:
 Value = int | None | Symbol | Array | Struct | StructArray
 
 
-def arrays(value: Value) -> Iterator[Array]:
-    """All arrays of a descriptor, innermost first, in field order."""
-    if isinstance(value, Array):
-        yield value
-    elif isinstance(value, Struct):
+def walk(value: Value) -> Iterator[Value]:
+    """A value and everything in it, inner before outer, in field order."""
+    if isinstance(value, Struct):
         for item in value.fields.values():
-            yield from arrays(item)
+            yield from walk(item)
     elif isinstance(value, StructArray):
         for item in value.items:
-            yield from arrays(item)
+            yield from walk(item)
+    yield value
 
 
-def struct_arrays(value: Value) -> Iterator[StructArray]:
+def arrays(value: Value) -> list[Array]:
+    """All arrays of numbers of a descriptor."""
+    return [item for item in walk(value) if isinstance(item, Array)]
+
+
+def struct_arrays(value: Value) -> list[StructArray]:
     """All arrays of structs of a descriptor."""
-    if isinstance(value, StructArray):
-        yield value
-    elif isinstance(value, Struct):
-        for item in value.fields.values():
-            yield from struct_arrays(item)
+    return [item for item in walk(value) if isinstance(item, StructArray)]
 
 
-def symbols(value: Value) -> Iterator[str]:
+def symbols(value: Value) -> list[str]:
     """All symbols a descriptor refers to."""
-    if isinstance(value, Symbol):
-        yield value.name
-    elif isinstance(value, Struct):
-        for item in value.fields.values():
-            yield from symbols(item)
-    elif isinstance(value, StructArray):
-        for item in value.items:
-            yield from symbols(item)
+    return [item.name for item in walk(value) if isinstance(item, Symbol)]
