@@ -8,10 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from lamella import cli
+from lamella.formats import formats
+from lamella.trainer.frozen import FrozenLayer
+from lamella.trainer.metrics import smallest_format
 
 HERE = Path(__file__).parent
 #: The modules of the tests, importable by name from a process of its own.
@@ -88,19 +94,26 @@ def test_metrics_have_the_keys_of_the_contract(unbroken):
     assert metrics["onnxruntime"]["max_level_difference"] <= 4
 
 
-def test_footprint_of_the_weights_is_what_the_formats_say(unbroken):
-    import numpy as np
-    import onnx
-    from onnx import numpy_helper
-
-    from lamella.formats import formats
-
+def test_bytes_of_a_layer_are_its_levels_packed_in_its_format(unbroken):
     arrays = {i.name: numpy_helper.to_array(i) for i in onnx.load(unbroken / "model.onnx").graph.initializer}
-    for layer in json.loads((unbroken / "metrics.json").read_text())["layers"]:
+    metrics = json.loads((unbroken / "metrics.json").read_text())
+    for layer in metrics["layers"]:
         levels = arrays[layer["name"] + ".weight_levels"]
         rows = levels.reshape(len(levels), -1).astype(np.int16)
-        assert layer["bytes"] == min(len(f.pack(rows)) for f in formats().values() if f.fits(rows))
+        assert layer["bytes"] == len(formats()[layer["format"]].pack(rows))
         assert layer["density"] == pytest.approx((levels != 0).mean())
+    assert metrics["weight_bytes"] == sum(layer["bytes"] for layer in metrics["layers"])
+    assert metrics["smallest"]["weight_bytes"] <= metrics["weight_bytes"]
+
+
+@pytest.mark.parametrize("largest", [1, 5, 127])
+def test_smallest_format_is_the_least_of_those_that_fit(largest):
+    levels = np.random.default_rng(0).integers(-largest, largest + 1, (6, 40)).astype(np.int8)
+    layer = FrozenLayer(levels, np.ones(1), np.zeros(6), np.ones(1), np.ones(1), 0, "int8")
+    rows = levels.astype(np.int16)
+    sizes = {name: len(f.pack(rows)) for name, f in formats().items() if f.fits(rows)}
+    name, size = smallest_format(layer)
+    assert size == sizes[name] == min(sizes.values())
 
 
 def test_json_goes_to_standard_output_alone(tmp_path, capsys):
