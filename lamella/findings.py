@@ -71,10 +71,13 @@ def titles(data: Mapping[str, Any]) -> dict[str, str | None]:
 def _memory(data: Mapping[str, Any], weighted: Sequence[Mapping[str, Any]]) -> str:
     entry = next(b for b in data["boards"] if b["board"] == data["detail_board"])
     flash = entry["flash"]
-    parts = {f"the weights of {layer['name']}": layer["weight_bytes"] for layer in weighted}
-    parts |= {"code": flash["code"], "bias, multipliers, tables and the vectors of the core": flash["other"]}
-    largest = max(parts, key=parts.__getitem__)
-    return _sentence(f"{share(parts[largest], flash['total'])} of the flash on {entry['board']} holds {largest}")
+    words = {"weights": "weights", "code": "code", "other": "bias, multipliers, tables and the vectors of the core"}
+    part = max(words, key=flash.__getitem__)
+    text = f"{share(flash[part], flash['total'])} of the flash on {entry['board']} holds {words[part]}"
+    heaviest = max(weighted, key=lambda layer: layer["weight_bytes"], default=None)
+    if part == "weights" and len(weighted) > 1 and heaviest:
+        text += f", {share(heaviest['weight_bytes'], flash['weights'])} of them those of {heaviest['name']}"
+    return _sentence(text)
 
 
 def _training(metrics: Mapping[str, Any] | None) -> str | None:

@@ -66,9 +66,8 @@ def _drawn(draw: Callable[..., Figure]) -> Callable[..., str]:
         with matplotlib.rc_context(), warnings.catch_warnings():
             matplotlib.rcdefaults()  # whatever the user's own settings are, the same bytes
             matplotlib.rcParams.update({**STYLE, "svg.hashsalt": draw.__name__})
-            warnings.filterwarnings(
-                "ignore", message=".*[Gg]lyph.*"
-            )  # the page's fonts draw the text, not matplotlib's
+            # The page's fonts draw the text, not matplotlib's.
+            warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
             figure = draw(*args)
             buffer = io.StringIO()
             nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -99,8 +98,6 @@ def memory(boards: Sequence[Mapping[str, Any]]) -> Figure:
                 axes.vlines(shown[row], row - 0.42, row + 0.42, COLOURS["red"], linewidth=2)
             names.append(f"{shorten(board['board'], 24)}\n{_of_limit(board[kind]['total'], limit)}")
         axes.set_xlim(0, 1.04 * max(top, *(limit or 0 for limit in shown)))
-        if any(limit is not None for limit in shown):
-            axes.plot([], [], color=COLOURS["red"], linewidth=2, label="the board's limit")
         _rows(axes, names)
         axes.set_xlabel(f"bytes of {'flash' if kind == 'flash' else 'RAM'}")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)
@@ -163,7 +160,7 @@ def layer_sizes(layers: Sequence[Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(9, 1.1 + 0.36 * len(layers)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     sizes = [layer["weight_bytes"] for layer in layers]
-    _bars(left, sizes, "blue", [f"{size:,}  {layer['format']}" for size, layer in zip(sizes, layers, strict=True)])
+    _bars(left, sizes, "blue", [f"{size:,} in {layer['format']}" for size, layer in zip(sizes, layers, strict=True)])
     left.set_xlim(0, 1.75 * max(sizes))
     left.set_xlabel("bytes of weights")
     bits = [layer["bits_per_weight"] for layer in layers]
@@ -185,13 +182,13 @@ def layer_instructions(layers: Sequence[Mapping[str, Any]]) -> Figure:
     axes = figure.add_subplot()
     counts = [layer["instructions"] for layer in layers]
     words = [
-        f"{n:,.0f}" + (f"  ({n / layer['macs']:.2f} per MAC)" if layer["macs"] else "")
+        f"{n:,.0f}" + (f" ({n / layer['macs']:.2f} per MAC)" if layer["macs"] else "")
         for n, layer in zip(counts, layers, strict=True)
     ]
     _bars(axes, counts, "purple", words)
     axes.set_xlim(0, 1.3 * max(counts))
     axes.set_xlabel("instructions per inference")
-    _rows(axes, [f"{shorten(layer['name'], 26)}  {layer['op']}" for layer in layers])
+    _rows(axes, [f"{shorten(layer['name'], 26)}, {layer['op']}" for layer in layers])
     return figure
 
 
@@ -204,7 +201,7 @@ def training(metrics: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(9, 1.3 + 0.36 * len(layers)), layout="constrained")
     axes = figure.add_subplot(1, 2 if tried else 1, 1)
     ratios = [4 * layer["weights"] / max(layer["bytes"], 1) for layer in layers]
-    _bars(axes, ratios, "blue", [f"{r:.1f}x  {layer['format']}" for r, layer in zip(ratios, layers, strict=True)])
+    _bars(axes, ratios, "blue", [f"{r:.1f}x as {layer['format']}" for r, layer in zip(ratios, layers, strict=True)])
     axes.set_xlim(0, 1.75 * max(ratios))
     axes.set_xlabel("times smaller than float32")
     _rows(axes, [shorten(layer["name"], 26) for layer in layers])
