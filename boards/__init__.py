@@ -47,6 +47,11 @@ class Core:
     stack: Path  # measures the stack, for the harness
     emulated_by: str | None  # the board on which this core's stack is measured when its own cannot run
 
+    @property
+    def features(self) -> frozenset[str]:
+        """What a kernel may require of a core."""
+        return frozenset(name for name in ("dsp", "mve", "long_multiply") if getattr(self, name, False))
+
 
 @dataclass(frozen=True)
 class Compiler:

@@ -1,34 +1,54 @@
 """Which kernel and weight format each layer gets, for what the user wants to save, and why."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
-from lamella.codegen import operators
+from lamella import formats
+from lamella.codegen import cost, kernels, operators
 from lamella.codegen.ir import Choice, Graph, Node, Target
 from lamella.codegen.plan import live_bytes
 from lamella.errors import UnsupportedError
 
 OBJECTIVES = ("flash", "ram", "speed", "balanced")
 
+Options = Mapping[str, Sequence[Choice]]  # by name of the node
+
 
 def choose_kernels(graph: Graph, target: Target, optimize: str) -> Graph:
     """Every node that runs with its choice. Scratch is kept within a limit on the arena that follows from the objective."""
-    options = {node.name: _options(graph, node, target) for node in graph.nodes if not operators.get(node.op).is_view}
+    running = [node for node in graph.nodes if not operators.get(node.op).is_view]
+    found = {node.name: priced(graph, node, target) for node in running}
     live = dict(zip((node.name for node in graph.nodes), live_bytes(graph), strict=True))
-    smallest = max((live[name] + min(c.scratch_bytes for c in found) for name, found in options.items()), default=0)
+    smallest = max((live[name] + min(c.scratch_bytes for c in way) for name, way in found.items()), default=0)
     limit = _arena_limit(smallest, target, optimize)
+    within = {name: _within(way, live[name], limit) for name, way in found.items()}
+    chosen = _solve(within, _weigh(within, target, optimize), target)
     nodes = []
     for node in graph.nodes:
-        if node.name in options:
-            node = replace(node, choice=_best(options[node.name], live[node.name], limit, optimize))
+        if node.name in chosen:
+            best = chosen[node.name]
+            best = replace(best, reason=_reason(best, within[node.name], found[node.name], optimize))
+            node = replace(node, choice=best)
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
 
 
-def _options(graph: Graph, node: Node, target: Target) -> list[Choice]:
-    found = [c for kernel in operators.get(node.op).kernels for c in kernel.options(graph, node, target)]
-    if not found:
+def priced(graph: Graph, node: Node, target: Target) -> list[Choice]:
+    """Every way to run a node, with its instructions; without those whose price nobody has measured, if others remain."""
+    ways = kernels.options(graph, node, target)
+    if not ways:
         raise UnsupportedError(f"layer {node.name!r} ({node.op}): no kernel can run it on {target.name}")
-    return found
+    known = [(c, n) for c in ways if (n := cost.instructions(c, target)) is not None]
+    return [replace(c, instructions=n) for c, n in known] or ways
+
+
+def sources(choice: Choice) -> frozenset[str]:
+    """C files of the runtime that a choice needs."""
+    files = kernels.get(choice.kernel).sources
+    if any(event.startswith(f"{choice.format}.") for event in choice.work):  # else the kernel reads the weights itself
+        files += formats.get(choice.format).sources
+    return frozenset(f for f in files if f.endswith(".c"))
 
 
 def _arena_limit(smallest: int, target: Target, optimize: str) -> int:
@@ -38,28 +58,71 @@ def _arena_limit(smallest: int, target: Target, optimize: str) -> int:
     return max(smallest, min(wanted, ram * 3 // 4))
 
 
-def _best(found: list[Choice], live: int, limit: int, optimize: str) -> Choice:
+def _within(found: Sequence[Choice], live: int, limit: int) -> list[Choice]:
     within = [c for c in found if live + c.scratch_bytes <= limit]
-    if not within:
-        least = min(c.scratch_bytes for c in found)
-        within = [c for c in found if c.scratch_bytes == least]
-    fewest_bytes = max(1, min(c.weight_bytes for c in within))
-    fewest_instructions = max(1.0, min(c.instructions for c in within))
-
-    def balance(c: Choice) -> float:
-        return c.weight_bytes / fewest_bytes + c.instructions / fewest_instructions
-
-    keys = {
-        "flash": lambda c: (c.weight_bytes, c.instructions, c.scratch_bytes),
-        "speed": lambda c: (c.instructions, c.weight_bytes, c.scratch_bytes),
-        "balanced": lambda c: (balance(c), c.scratch_bytes),
-        "ram": lambda c: (balance(c), c.scratch_bytes),
-    }
-    best = min(within, key=keys[optimize])
-    return replace(best, reason=_reason(best, within, found, optimize))
+    least = min(c.scratch_bytes for c in found)
+    return within or [c for c in found if c.scratch_bytes == least]
 
 
-def _reason(best: Choice, within: list[Choice], found: list[Choice], optimize: str) -> str:
+def _weigh(options: Options, target: Target, optimize: str) -> tuple[float, float]:
+    """What a byte of flash and what an instruction is worth, for the whole network: of both objectives, the ideal."""
+    if optimize == "flash":
+        return 1.0, 1e-9
+    if optimize == "speed":
+        return 1e-3, 1.0
+    least = _solve(options, (1.0, 1e-9), target)
+    flash = sum(c.weight_bytes for c in least.values()) + _code(map(sources, least.values()), target)
+    instructions = sum(min(c.instructions for c in ways) for ways in options.values())
+    return 1.0 / max(flash, 1), 1.0 / max(instructions, 1.0)
+
+
+def _code(used: Iterable[frozenset[str]], target: Target) -> int:
+    return sum(cost.code_bytes(f, target) for f in frozenset().union(*used))
+
+
+def _solve(options: Options, worth: tuple[float, float], target: Target) -> dict[str, Choice]:
+    """The choices of least total, the code they share counted once: better and better until no file can be spared."""
+    byte, instruction = worth
+
+    def own(c: Choice) -> tuple[float, int]:
+        return byte * c.weight_bytes + instruction * c.instructions, c.scratch_bytes
+
+    def total(chosen: Mapping[str, Choice]) -> float:
+        return sum(own(c)[0] for c in chosen.values()) + byte * _code(map(sources, chosen.values()), target)
+
+    def descend(allowed: Callable[[frozenset[str]], bool]) -> dict[str, Choice] | None:
+        ways = {name: [c for c in found if allowed(sources(c))] for name, found in options.items()}
+        if not all(ways.values()):
+            return None
+        chosen = {name: min(found, key=own) for name, found in ways.items()}
+        for _ in range(4):
+            before = dict(chosen)
+            for name, found in ways.items():
+                others = frozenset().union(*(sources(c) for n, c in chosen.items() if n != name))
+                chosen[name] = min(
+                    found, key=lambda c: (own(c)[0] + byte * _code([sources(c) - others], target), c.scratch_bytes)
+                )
+            if chosen == before:
+                break
+        return chosen
+
+    banned: frozenset[str] = frozenset()
+    best = descend(lambda files: True)
+    while True:
+        used = frozenset().union(*map(sources, best.values()), frozenset())
+        rivals = []
+        for file in sorted(used):
+            without = banned | {file}
+            rival = descend(lambda files, without=without: not files & without)
+            if rival is not None:
+                rivals.append((total(rival), file, rival))
+        least, file, rival = min(rivals, key=lambda r: r[:2], default=(inf, "", best))
+        if least >= total(best):
+            return best
+        best, banned = rival, banned | {file}
+
+
+def _reason(best: Choice, within: Sequence[Choice], found: Sequence[Choice], optimize: str) -> str:
     """In a few words, why this choice: against the best of each other format."""
     if best.format is None:
         return ""

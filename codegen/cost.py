@@ -1,30 +1,38 @@
-"""Rough instruction counts on a Cortex-M4, from which kernels and formats are chosen.
+"""What a choice costs in instructions: the events it counts (Choice.work) times what each takes on a core.
 
-Counted in QEMU for a few shapes and rounded: orders of magnitude, not predictions.
+The tables, costs/<core>.json, are measured: benchmarks/kernels.py runs every kernel over many shapes in QEMU, counts,
+and fits the price of each event. A table holds one set of prices for each level of the compiler's optimisation,
+and the bytes of every C file of the runtime.
 """
 
-import numpy as np
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 
-from lamella.formats import WeightFormat
+from lamella.codegen.ir import Choice, Target
 
-PLAIN_CONV_MAC = 6.0
-DENSE_INT8_MAC = 4.5
-DENSE_MAC = 5.5
-SPARSE_CONV_PIXEL = 1.3  # per non-zero weight and output pixel
-SPARSE_CONV_LINE = 5.0  # per output pixel: the line buffer
-SPARSE_DENSE_NONZERO = 5.0
-REQUANT = 12.0
-WIDEN = 6.0  # per input pixel
-MOVE = 3.0
-POOL_PIXEL = 5.0
+TABLES = Path(__file__).resolve().parent / "costs"
+
+#: Cores without a table of their own, and the one that is nearest.
+NEAREST = {"host": "cortex-m4"}
 
 
-def unpack(record: WeightFormat, levels: np.ndarray) -> float:
-    """Instructions to unpack one level."""
-    density = np.count_nonzero(levels) / max(levels.size, 1)
-    return record.unpack_instructions + density * record.position_instructions
+@cache
+def table(core: str) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+    """The table of a core: level of optimisation -> "events" or "bytes" -> name -> number."""
+    path = TABLES / f"{NEAREST.get(core, core)}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def position(record: WeightFormat) -> float:
-    """Instructions to find one non-zero level of a sparse format."""
-    return record.position_instructions
+def instructions(choice: Choice, target: Target) -> float | None:
+    """Instructions of one inference; None where an event has not been measured."""
+    prices = table(target.core).get(target.level, {}).get("events", {})
+    if any(name not in prices for name in choice.work):
+        return None
+    return sum(count * prices[name] for name, count in choice.work.items())
+
+
+def code_bytes(source: str, target: Target) -> int:
+    """Bytes of code and constants of a C file of the runtime; 0 where it has not been measured."""
+    return table(target.core).get(target.level, {}).get("bytes", {}).get(source, 0)

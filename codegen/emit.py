@@ -9,7 +9,7 @@ import numpy as np
 
 import lamella
 from lamella import formats
-from lamella.codegen import cdata, names, operators
+from lamella.codegen import cdata, kernels, names, operators
 from lamella.codegen.ir import Graph, Node, Port
 from lamella.codegen.plan import MemoryPlan
 
@@ -89,13 +89,13 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
     taken = ["a", "in", "out", f"{name}_run", f"{name}_selftest"]
     identifiers = names.unique([node.name for _, node in running], "layer", taken)
     layers = tuple(_layer(graph, plan, k, node, c) for (k, node), c in zip(running, identifiers, strict=True))
-    kernels = [operators.kernel(node) for _, node in running]
+    used_kernels = [kernels.get(node.choice.kernel) for _, node in running]
     format_records = [formats.get(node.choice.format) for _, node in running if node.choice.format]
     used = {symbol for layer in layers for symbol in cdata.symbols(layer.descriptor)}
     format_headers = {f"lam_format_{r.name}.h" for r in format_records if {r.c_unpack, r.c_positions} & used}
     format_files = {f for r in format_records if {r.c_unpack, r.c_positions} & used for f in r.sources}
-    headers = {kernel.header for kernel in kernels} | format_headers | {"lam_move.h"}
-    files = {f for kernel in kernels for f in kernel.sources} | format_files | {"src/lam_copy.c"}
+    headers = {kernel.header for kernel in used_kernels} | format_headers | {"lam_move.h"}
+    files = {f for kernel in used_kernels for f in kernel.sources} | format_files | {"src/lam_copy.c"}
     levels = [node.attributes.levels.size for _, node in running if hasattr(node.attributes, "levels")]
     return Model(
         name=name,
@@ -117,7 +117,7 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
 
 
 def _layer(graph: Graph, plan: MemoryPlan, index: int, node: Node, name: str) -> Layer:
-    operator, kernel, choice = operators.get(node.op), operators.kernel(node), node.choice
+    operator, kernel, choice = operators.get(node.op), kernels.get(node.choice.kernel), node.choice
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.output]
     what = f"{node.op} {operator.details(graph, node)}".strip()
     title = f"{what}, {shape_text(x.shape)} -> {shape_text(y.shape)}"

@@ -48,13 +48,18 @@ class Requant:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the generator decided for a node: C kernel, weight format, and why."""
+    """A way to run a node: C kernel, weight format, parameters, and what it takes.
+
+    work: how often each named event happens during one inference, e.g. {"lam_add.value": 640}. What an event costs in
+    instructions on a core is in the measured tables of lamella.codegen.cost; `instructions` is the sum, once priced.
+    """
 
     kernel: str
     format: str | None = None
     parameters: Mapping[str, int] = field(default_factory=dict)
     scratch_bytes: int = 0
     weight_bytes: int = 0
+    work: Mapping[str, float] = field(default_factory=dict)
     instructions: float = 0.0
     reason: str = ""
 
@@ -108,9 +113,16 @@ class Graph:
 
 @dataclass(frozen=True)
 class Target:
-    """What the generator must know of a board."""
+    """What the generator must know of a board.
+
+    core: names the cost tables. level: the compiler's optimisation, which selects one of them.
+    features: what kernels may require of the core ("dsp", "mve", "long_multiply").
+    """
 
     name: str
+    core: str = "cortex-m4"
+    level: str = "-O2"
     unaligned: bool = True
+    features: frozenset[str] = frozenset()
     flash_bytes: int | None = None
     ram_bytes: int | None = None

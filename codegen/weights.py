@@ -33,6 +33,23 @@ def candidates(levels: np.ndarray) -> Iterator[Packed]:
             yield Packed(record, record.size(rows))
 
 
+def unpack_work(packed: Packed, levels: np.ndarray, times: int, calls: int) -> dict[str, float]:
+    """What it takes to unpack all levels `times` times, in so many calls altogether (Choice.work)."""
+    return _decode_work(f"{packed.format.name}.unpack", packed, levels, times, calls)
+
+
+def positions_work(packed: Packed, levels: np.ndarray, times: int) -> dict[str, float]:
+    """What it takes to read the positions of all rows `times` times (Choice.work)."""
+    return _decode_work(f"{packed.format.name}.positions", packed, levels, times, times * levels.shape[0])
+
+
+def _decode_work(name: str, packed: Packed, levels: np.ndarray, times: int, calls: int) -> dict[str, float]:
+    work = {f"{name}.call": calls, f"{name}.level": times * levels.size, f"{name}.byte": times * packed.bytes}
+    if packed.format.sparse:
+        work[f"{name}.nonzero"] = times * np.count_nonzero(levels)
+    return work
+
+
 def largest_row(levels: np.ndarray) -> int:
     """The largest number of non-zero levels in a row, at least 1."""
     return max(1, int(np.count_nonzero(matrix(levels), axis=1).max()))

@@ -42,11 +42,14 @@ def read_graph(path: str | Path) -> Graph:
         raise UsageError(f"{path}: operators are chained too deeply to be read; simplify the model") from None
 
 
-def target_of(board: Board) -> Target:
+def target_of(board: Board, optimize: str) -> Target:
     """What the generator needs to know of a board."""
     return Target(
         name=board.name,
+        core=board.core.name,
+        level=board.compiler.optimize[optimize][0],
         unaligned=board.unaligned,
+        features=board.core.features,
         flash_bytes=board.flash.size if board.flash else None,
         ram_bytes=board.ram.size if board.ram else None,
     )
@@ -82,7 +85,7 @@ def compile_model(
 def compile_graph(graph: Graph, path: Path, sha256: str, board: Board | str, optimize: str, name: str) -> Compiled:
     """Lower and plan a graph that was read from a file with that hash."""
     board = boards.load(board) if isinstance(board, str) else board
-    lowered = passes.lower(graph, target_of(board), optimize)
+    lowered = passes.lower(graph, target_of(board, optimize), optimize)
     memory = plan.plan_memory(lowered)
     model = emit.describe(lowered, memory, name, path.name, sha256)
     return Compiled(path, board, optimize, lowered, memory, model)

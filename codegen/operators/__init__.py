@@ -4,9 +4,9 @@ import importlib
 import pkgutil
 from functools import cache
 
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.operators.record import Operator
 
-__all__ = ["Kernel", "Operator", "get", "kernel", "operators"]
+__all__ = ["Operator", "by_onnx_type", "get", "operators"]
 
 
 @cache
@@ -29,8 +29,3 @@ def get(name: str) -> Operator:
 def by_onnx_type() -> dict[str, Operator]:
     """Operators by the ONNX operator type they read."""
     return {onnx_type: operator for operator in operators().values() for onnx_type in operator.onnx}
-
-
-def kernel(node) -> Kernel:
-    """The kernel chosen for a node."""
-    return next(k for k in get(node.op).kernels if k.function == node.choice.kernel)

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 from lamella import requant
-from lamella.codegen import cost
-from lamella.codegen.cdata import Struct
-from lamella.codegen.ir import Choice, Graph, Node, Tensor
+from lamella.codegen.ir import Graph, Node, Tensor
 from lamella.codegen.operators import sampling
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.operators.record import Operator
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,6 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     return (((total + (1 << (a.shift - 1))) >> a.shift) + a.zero).clamp(a.low, a.high).to(torch.uint8)
 
 
-def _describe(graph: Graph, node: Node) -> Struct:
-    at: Add = node.attributes
-    a, b = (graph.tensors[name] for name in node.inputs)
-    return Struct("lam_add_desc", {
-        "n": a.bytes, "a_multiplier": at.multipliers[0], "b_multiplier": at.multipliers[1], "shift": at.shift,
-        "a_zero": a.quantization.zero, "b_zero": b.quantization.zero, "zero": at.zero, "low": at.low, "high": at.high,
-    })  # fmt: skip
-
-
 def sample(draw) -> Graph:
     """A random addition, sometimes of a tensor to itself."""
     a = draw.tensor("a", (1, draw.integer(1, 60)))
@@ -82,15 +71,4 @@ OPERATOR = Operator(
     reference=reference,
     sample=sample,
     in_place=True,
-    kernels=(
-        Kernel(
-            "lam_add",
-            "lam_elementwise.h",
-            ("src/lam_add.c",),
-            lambda graph, node, target: [
-                Choice("lam_add", instructions=1.5 * cost.REQUANT * graph.tensors[node.output].bytes)
-            ],
-            _describe,
-        ),
-    ),
 )

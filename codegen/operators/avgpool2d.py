@@ -4,12 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamella.codegen import cost
-from lamella.codegen.cdata import Struct
-from lamella.codegen.ir import Choice, Graph, Node, Requant, Tensor
-from lamella.codegen.operators import sampling, structs, windows
-from lamella.codegen.operators.maxpool2d import pooled_pixels, window_struct
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.ir import Graph, Node, Requant, Tensor
+from lamella.codegen.operators import sampling, windows
+from lamella.codegen.operators.record import Operator
 from lamella.codegen.operators.windows import Window
 
 
@@ -96,27 +93,6 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     return y.reshape(y.shape[0], *shape[1:])
 
 
-def _window_struct(graph: Graph, node: Node) -> Struct:
-    if len(graph.tensors[node.output].shape) == 4:
-        return window_struct(graph, node)
-    y = graph.tensors[node.output]
-    four = Tensor(y.name, (*y.shape, 1, 1), y.quantization)
-    return window_struct(Graph(graph.name, (), (), {**graph.tensors, y.name: four}, ()), node)
-
-
-def _describe(graph: Graph, node: Node) -> Struct:
-    a: AvgPool2d = node.attributes
-    return Struct(
-        "lam_avgpool2d_desc",
-        {
-            "window": _window_struct(graph, node),
-            "in_zero": graph.tensors[node.inputs[0]].quantization.zero,
-            "by_count": int(a.by_count),
-            "q": structs.requant(a.requant),
-        },
-    )
-
-
 def sample(draw) -> Graph:
     """A random pooling, padding counted or not."""
     window = sampling.window(draw, pads=True)
@@ -147,15 +123,4 @@ OPERATOR = Operator(
     reference=reference,
     sample=sample,
     details=lambda graph, node: "{}x{}".format(*node.attributes.window.kernel),
-    kernels=(
-        Kernel(
-            "lam_avgpool2d",
-            "lam_pool.h",
-            ("src/lam_avgpool2d.c",),
-            lambda graph, node, target: [
-                Choice("lam_avgpool2d", instructions=cost.POOL_PIXEL * pooled_pixels(graph, node))
-            ],
-            _describe,
-        ),
-    ),
 )

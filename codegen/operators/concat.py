@@ -1,15 +1,12 @@
 """Concatenation along any axis but the batch; inputs of other scales are rescaled on the way."""
 
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
-from lamella.codegen import cost
-from lamella.codegen.cdata import Struct, StructArray
-from lamella.codegen.ir import Choice, Graph, Node, Requant, Tensor
-from lamella.codegen.operators import sampling, structs
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.ir import Graph, Node, Requant, Tensor
+from lamella.codegen.operators import sampling
+from lamella.codegen.operators.record import Operator
 
 
 @dataclass(frozen=True)
@@ -56,20 +53,6 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     return torch.cat(parts, dim=node.attributes.axis)
 
 
-def _describe(graph: Graph, node: Node) -> Struct:
-    a: Concat = node.attributes
-    parts = []
-    for k, (name, q) in enumerate(zip(node.inputs, a.requants, strict=True)):
-        x = graph.tensors[name]
-        fields = {"bytes": prod(x.shape[a.axis :])}
-        if q is not None:
-            fields |= {"rescale": 1, "in_zero": x.quantization.zero, "q": structs.requant(q, prefix=f"part{k}_")}
-        parts.append(Struct("", fields))
-    outer = prod(graph.tensors[node.output].shape[: a.axis])
-    array = StructArray("parts", "lam_concat_part", tuple(parts))
-    return Struct("lam_concat_desc", {"outer": outer, "n_parts": len(parts), "parts": array})
-
-
 def sample(draw) -> Graph:
     """A random concatenation of two or three tensors."""
     rank = draw.choice([2, 4])
@@ -98,16 +81,4 @@ OPERATOR = Operator(
     reference=reference,
     sample=sample,
     details=lambda graph, node: f"axis {node.attributes.axis}",
-    kernels=(
-        Kernel(
-            "lam_concat",
-            "lam_move.h",
-            ("src/lam_concat.c",),
-            lambda graph, node, target: [
-                Choice("lam_concat", instructions=cost.MOVE * graph.tensors[node.output].bytes)
-            ],
-            _describe,
-            takes_array=True,
-        ),
-    ),
 )

@@ -1,16 +1,13 @@
 """Two-dimensional convolution of any kernel, stride, dilation, padding and groups, with pooling fused behind it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from lamella import formats
-from lamella.codegen import cost, weights
-from lamella.codegen.cdata import Array, Struct, Symbol
-from lamella.codegen.ir import Choice, Graph, Node, Requant, Target, Tensor
-from lamella.codegen.operators import sampling, structs, windows
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen import weights
+from lamella.codegen.ir import Graph, Node, Requant, Tensor
+from lamella.codegen.operators import sampling, windows
+from lamella.codegen.operators.record import Operator
 from lamella.codegen.operators.windows import Window
 
 
@@ -96,147 +93,6 @@ def macs(graph: Graph, node: Node) -> int:
     return node.attributes.levels.size * rows * cols
 
 
-def _plain_options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
-    a: Conv2d = node.attributes
-    rows, cols = conv_size(graph, node)
-    for packed in weights.candidates(a.levels):
-        instructions = (
-            macs(graph, node) * cost.PLAIN_CONV_MAC
-            + a.levels.size * cost.unpack(packed.format, a.levels)
-            + a.levels.shape[0] * rows * cols * cost.REQUANT
-        )
-        yield Choice("lam_conv2d", packed.format.name, {}, 2 * a.levels[0].size, packed.bytes, instructions)
-
-
-@dataclass(frozen=True)
-class Band:
-    """What lam_conv2d_sparse keeps in scratch for `band_rows` output rows: 16-bit elements of one copy, and all bytes.
-
-    The arithmetic of lam_band_of and lam_conv2d_sparse_scratch in runtime_c/src/lam_conv2d_sparse.c, once more because
-    the generator plans memory without running C; a test holds the two together.
-    """
-
-    elements: int
-    scratch_bytes: int
-
-
-def band(graph: Graph, node: Node, band_rows: int, copies: int) -> Band:
-    """The band of a sparse convolution."""
-    a: Conv2d = node.attributes
-    w, pool = a.window, a.pool.window if a.pool else Window((1, 1))
-    out_w = (graph.tensors[node.output].shape[3] - 1) * pool.stride[1] + pool.kernel[1]
-    out_rows = (band_rows - 1) * pool.stride[0] + pool.kernel[0]
-    rows = (out_rows - 1) * min(w.stride[0], w.reach(0)) + w.reach(0)
-    pitch = _even(out_w + (w.reach(1) - 1) // w.stride[1])
-    elements = a.levels.shape[1] * rows * min(w.stride[1], w.reach(1)) * pitch
-    lines = 4 * (4 if out_w <= 4 else 2) * (_even(out_w) + 4)
-    pooled = 4 * graph.tensors[node.output].shape[3] if a.pool else 0
-    tables = 2 * (a.levels[0].size + weights.largest_row(a.levels))
-    return Band(elements, 2 * (copies * elements + _BAND_SLACK) + lines + pooled + tables)
-
-
-_BAND_SLACK = 6
-
-
-def _even(n: int) -> int:
-    return n + n % 2
-
-
-def _sparse_options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
-    a: Conv2d = node.attributes
-    rows, cols = conv_size(graph, node)
-    pooled_rows = graph.tensors[node.output].shape[2]
-    if a.levels[0].size > 65535:
-        return
-    nonzero = np.count_nonzero(a.levels)
-    copies = 1 if target.unaligned else 2
-    x = graph.tensors[node.inputs[0]]
-    for packed in weights.candidates(a.levels):
-        if packed.format.c_positions is None:
-            continue
-        bands = pooled_rows
-        tried = set()
-        for bands in range(1, pooled_rows + 1):
-            band_rows = -(-pooled_rows // bands)
-            if band_rows in tried:
-                continue
-            tried.add(band_rows)
-            bands = -(-pooled_rows // band_rows)
-            need = band(graph, node, band_rows, copies)
-            if copies * need.elements > 65535:  # offsets into the band have 16 bits
-                continue
-            instructions = (
-                nonzero * rows * cols * cost.SPARSE_CONV_PIXEL
-                + bands * nonzero * cost.position(packed.format)
-                + a.levels.shape[0] * rows * cols * (cost.SPARSE_CONV_LINE + cost.REQUANT)
-                + x.bytes * cost.WIDEN * copies
-            )
-            parameters = {"band_rows": band_rows, "copies": copies}
-            yield Choice(
-                "lam_conv2d_sparse", packed.format.name, parameters, need.scratch_bytes, packed.bytes, instructions
-            )
-
-
-def _shape(graph: Graph, node: Node) -> Struct:
-    a: Conv2d = node.attributes
-    x, y = graph.tensors[node.inputs[0]], graph.tensors[node.output]
-    rows, cols = conv_size(graph, node)
-    w = a.window
-    bias = weights.folded_bias(a.levels, a.bias, x.quantization.zero)
-    pool = a.pool.window if a.pool else Window((1, 1))
-    average = a.pool is not None and a.pool.kind == "average"
-    return Struct(
-        "",
-        {
-            "bias": Array("bias", "int32_t", bias.astype(np.int32), "zero point of the input folded in"),
-            "q": structs.requant(a.requant),
-            "in_c": x.shape[1], "in_h": x.shape[2], "in_w": x.shape[3],
-            "out_c": a.levels.shape[0], "out_h": rows, "out_w": cols,
-            "groups": a.groups,
-            "kernel_h": w.kernel[0], "kernel_w": w.kernel[1],
-            "stride_h": w.stride[0], "stride_w": w.stride[1],
-            "dilation_h": w.dilation[0], "dilation_w": w.dilation[1],
-            "pad_top": w.pads[0], "pad_left": w.pads[1],
-            "in_zero": x.quantization.zero,
-            "pool": Struct("", {
-                "kind": Symbol("LAM_POOL_" + (a.pool.kind.upper() if a.pool else "NONE")),
-                "kernel_h": pool.kernel[0], "kernel_w": pool.kernel[1],
-                "stride_h": pool.stride[0], "stride_w": pool.stride[1],
-                "out_h": y.shape[2], "out_w": y.shape[3],
-                **({"bias": -pool.kernel[0] * pool.kernel[1] * a.requant.zero,
-                    "q": structs.requant(a.pool.requant, prefix="pool_")} if average else {}),
-            }),
-        },
-    )  # fmt: skip
-
-
-def _describe_plain(graph: Graph, node: Node) -> Struct:
-    record = formats.get(node.choice.format)
-    return Struct(
-        "lam_conv2d_desc",
-        {
-            "shape": _shape(graph, node),
-            "unpack": Symbol(record.c_unpack),
-            "weights": weights.array(node.attributes.levels, record.name),
-        },
-    )
-
-
-def _describe_sparse(graph: Graph, node: Node) -> Struct:
-    record = formats.get(node.choice.format)
-    return Struct(
-        "lam_conv2d_sparse_desc",
-        {
-            "shape": _shape(graph, node),
-            "positions": Symbol(record.c_positions),
-            "weights": weights.array(node.attributes.levels, record.name),
-            "capacity": weights.largest_row(node.attributes.levels),
-            "band_rows": node.choice.parameters["band_rows"],
-            "copies": node.choice.parameters["copies"],
-        },
-    )
-
-
 def details(graph: Graph, node: Node) -> str:
     """Kernel, stride and so on in a few words."""
     a: Conv2d = node.attributes
@@ -289,17 +145,4 @@ OPERATOR = Operator(
     macs=macs,
     details=details,
     sample=sample,
-    kernels=(
-        Kernel(
-            "lam_conv2d", "lam_conv2d.h", ("src/lam_conv2d.c",), _plain_options, _describe_plain, takes_scratch=True
-        ),
-        Kernel(
-            "lam_conv2d_sparse",
-            "lam_conv2d.h",
-            ("src/lam_conv2d_sparse.c", "src/lam_conv2d_sparse_band.c", "src/lam_conv2d_sparse_tile.c"),
-            _sparse_options,
-            _describe_sparse,
-            takes_scratch=True,
-        ),
-    ),
 )

@@ -1,17 +1,14 @@
 """Fully connected layer: Gemm, or MatMul with constant weights and perhaps an Add behind it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
-from lamella import formats
-from lamella.codegen import cost, weights
-from lamella.codegen.cdata import Array, Struct, Symbol
-from lamella.codegen.ir import Choice, Graph, Node, Requant, Target, Tensor
-from lamella.codegen.operators import sampling, structs
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen import weights
+from lamella.codegen.ir import Graph, Node, Requant, Tensor
+from lamella.codegen.operators import sampling
+from lamella.codegen.operators.record import Operator
 
 
 @dataclass(frozen=True)
@@ -93,55 +90,6 @@ def macs(graph: Graph, node: Node) -> int:
     return node.attributes.levels.size * batch(graph, node)
 
 
-def _options(function: str):
-    def options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
-        a: Dense = node.attributes
-        requant = cost.REQUANT * a.levels.shape[0] * batch(graph, node)
-        for packed in weights.candidates(a.levels):
-            record, scratch = packed.format, 0
-            if function == "lam_dense_int8":
-                if record.name != "int8":
-                    continue
-                per_vector = a.levels.size * cost.DENSE_INT8_MAC
-            elif function == "lam_dense_sparse":
-                if record.c_positions is None:
-                    continue
-                scratch = 2 * weights.largest_row(a.levels)
-                nonzero = np.count_nonzero(a.levels)
-                per_vector = nonzero * (cost.SPARSE_DENSE_NONZERO + cost.position(record))
-            else:
-                per_vector = a.levels.size * (cost.DENSE_MAC + cost.unpack(record, a.levels))
-            yield Choice(function, record.name, {}, scratch, packed.bytes, per_vector * batch(graph, node) + requant)
-
-    return options
-
-
-def _describe(graph: Graph, node: Node) -> Struct:
-    a: Dense = node.attributes
-    record = formats.get(node.choice.format)
-    bias = weights.folded_bias(a.levels, a.bias, graph.tensors[node.inputs[0]].quantization.zero)
-    shape = Struct(
-        "",
-        {
-            "bias": Array("bias", "int32_t", bias.astype(np.int32), "zero point of the input folded in"),
-            "q": structs.requant(a.requant),
-            "rows": a.levels.shape[0],
-            "cols": a.levels.shape[1],
-            "batch": batch(graph, node),
-        },
-    )
-    array = weights.array(a.levels, record.name)
-    if node.choice.kernel == "lam_dense_int8":
-        return Struct("lam_dense_int8_desc", {"shape": shape, "weights": array})
-    if node.choice.kernel == "lam_dense_sparse":
-        capacity = weights.largest_row(a.levels)
-        positions = Symbol(record.c_positions)
-        return Struct(
-            "lam_dense_sparse_desc", {"shape": shape, "positions": positions, "weights": array, "capacity": capacity}
-        )
-    return Struct("lam_dense_desc", {"shape": shape, "unpack": Symbol(record.c_unpack), "weights": array})
-
-
 def sample(draw) -> Graph:
     """A random dense layer."""
     rows, cols = draw.integer(1, 12), draw.integer(1, 90)
@@ -163,15 +111,4 @@ OPERATOR = Operator(
     macs=macs,
     details=lambda graph, node: "{1} -> {0}".format(*node.attributes.levels.shape),
     sample=sample,
-    kernels=tuple(
-        Kernel(
-            function,
-            "lam_dense.h",
-            (f"src/{function}.c",),
-            _options(function),
-            _describe,
-            function == "lam_dense_sparse",
-        )
-        for function in ("lam_dense", "lam_dense_int8", "lam_dense_sparse")
-    ),
 )

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from lamella.codegen import cost
-from lamella.codegen.cdata import Struct
-from lamella.codegen.ir import Choice, Graph, Node, Tensor
+from lamella.codegen.ir import Graph, Node, Tensor
 from lamella.codegen.operators import sampling, windows
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.operators.record import Operator
 from lamella.codegen.operators.windows import Window
 
 
@@ -60,23 +58,6 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     return F.max_pool2d(x, w.kernel, w.stride, 0, w.dilation).to(torch.uint8)
 
 
-def window_struct(graph: Graph, node: Node) -> Struct:
-    """lam_window of a pooling node."""
-    w = node.attributes.window
-    x, y = graph.tensors[node.inputs[0]], graph.tensors[node.output]
-    return Struct("", {
-        "channels": x.shape[1], "in_h": x.shape[2], "in_w": x.shape[3], "out_h": y.shape[2], "out_w": y.shape[3],
-        "kernel_h": w.kernel[0], "kernel_w": w.kernel[1], "stride_h": w.stride[0], "stride_w": w.stride[1],
-        "dilation_h": w.dilation[0], "dilation_w": w.dilation[1], "pad_top": w.pads[0], "pad_left": w.pads[1],
-    })  # fmt: skip
-
-
-def pooled_pixels(graph: Graph, node: Node) -> int:
-    """Pixels read, padding counted."""
-    w = node.attributes.window
-    return graph.tensors[node.output].bytes * w.kernel[0] * w.kernel[1]
-
-
 def sample(draw) -> Graph:
     """A random pooling."""
     window = sampling.window(draw, pads=True)
@@ -96,15 +77,4 @@ OPERATOR = Operator(
     sample=sample,
     keeps_quantization=True,
     details=lambda graph, node: "{}x{}".format(*node.attributes.window.kernel),
-    kernels=(
-        Kernel(
-            "lam_maxpool2d",
-            "lam_pool.h",
-            ("src/lam_maxpool2d.c",),
-            lambda graph, node, target: [
-                Choice("lam_maxpool2d", instructions=cost.POOL_PIXEL * pooled_pixels(graph, node))
-            ],
-            lambda graph, node: Struct("lam_maxpool2d_desc", {"window": window_struct(graph, node)}),
-        ),
-    ),
 )

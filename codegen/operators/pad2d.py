@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from math import floor
 
-from lamella.codegen import cost
-from lamella.codegen.cdata import Struct
-from lamella.codegen.ir import Choice, Graph, Node, Tensor
+from lamella.codegen.ir import Graph, Node, Tensor
 from lamella.codegen.operators import sampling, windows
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.operators.record import Operator
 
 
 @dataclass(frozen=True)
@@ -48,15 +46,6 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     return F.pad(inputs[0], (left, right, top, bottom), value=node.attributes.value)
 
 
-def _describe(graph: Graph, node: Node) -> Struct:
-    x = graph.tensors[node.inputs[0]]
-    top, left, bottom, right = node.attributes.pads
-    return Struct("lam_pad2d_desc", {
-        "channels": x.shape[1], "in_h": x.shape[2], "in_w": x.shape[3],
-        "top": top, "left": left, "bottom": bottom, "right": right, "value": node.attributes.value,
-    })  # fmt: skip
-
-
 def sample(draw) -> Graph:
     """A random padding."""
     x = draw.tensor("x", (1, draw.integer(1, 4), draw.integer(1, 8), draw.integer(1, 8)))
@@ -73,15 +62,4 @@ OPERATOR = Operator(
     reference=reference,
     sample=sample,
     keeps_quantization=True,
-    kernels=(
-        Kernel(
-            "lam_pad2d",
-            "lam_move.h",
-            ("src/lam_pad2d.c",),
-            lambda graph, node, target: [
-                Choice("lam_pad2d", instructions=cost.MOVE * graph.tensors[node.output].bytes)
-            ],
-            _describe,
-        ),
-    ),
 )

@@ -1,28 +1,10 @@
 """What an operator is to the code generator: one record, defined in one file of this folder."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lamella.codegen.cdata import Struct
-from lamella.codegen.ir import Choice, Graph, Node, Target
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A C function that can run an operator.
-
-    options: the ways it can run this node on this target (formats, parameters) with their costs; none if it cannot.
-    describe: the descriptor that the function takes as its first argument.
-    """
-
-    function: str
-    header: str
-    sources: tuple[str, ...]
-    options: Callable[[Graph, Node, Target], Iterable[Choice]]
-    describe: Callable[[Graph, Node], Struct]
-    takes_scratch: bool = False
-    takes_array: bool = False  # inputs as one array of pointers instead of one argument each
+from lamella.codegen.ir import Graph, Node
 
 
 @dataclass(frozen=True)
@@ -34,6 +16,7 @@ class Operator:
     macs: multiply-accumulates of a node for one sample.
     sample: a random graph of this operator alone, from a source of choices (see tests/codegen/draw.py).
     is_view: the output is the input's memory under another shape; no kernel.
+    What runs it are the kernels of lamella.codegen.kernels that name it.
     """
 
     name: str
@@ -42,7 +25,6 @@ class Operator:
     read: Callable[[Any, Any], None]
     reference: Callable[[Graph, Node, list[Any]], Any]
     sample: Callable[[Any], Graph]
-    kernels: tuple[Kernel, ...] = ()
     macs: Callable[[Graph, Node], int] = lambda graph, node: 0
     in_place: bool = False
     is_view: bool = False

@@ -4,11 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamella.codegen import cost
-from lamella.codegen.cdata import Struct
-from lamella.codegen.ir import Choice, Graph, Node, Requant, Tensor
-from lamella.codegen.operators import sampling, structs
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.ir import Graph, Node, Requant, Tensor
+from lamella.codegen.operators import sampling
+from lamella.codegen.operators.record import Operator
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,6 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     return exact.requantize(acc, node.attributes.requant)
 
 
-def _describe(graph: Graph, node: Node) -> Struct:
-    x = graph.tensors[node.inputs[0]]
-    q = structs.requant(node.attributes.requant)
-    return Struct("lam_rescale_desc", {"n": x.bytes, "in_zero": x.quantization.zero, "q": q})
-
-
 def sample(draw) -> Graph:
     """A random rescaling."""
     x = draw.tensor("x", (1, draw.integer(1, 60)))
@@ -64,15 +56,4 @@ OPERATOR = Operator(
     reference=reference,
     sample=sample,
     in_place=True,
-    kernels=(
-        Kernel(
-            "lam_rescale",
-            "lam_elementwise.h",
-            ("src/lam_rescale.c",),
-            lambda graph, node, target: [
-                Choice("lam_rescale", instructions=cost.REQUANT * graph.tensors[node.output].bytes)
-            ],
-            _describe,
-        ),
-    ),
 )

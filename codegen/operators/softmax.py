@@ -1,14 +1,13 @@
 """Softmax over the last axis, by a table of exponentials."""
 
 from dataclasses import dataclass
-from math import floor, prod
+from math import floor
 
 import numpy as np
 
-from lamella.codegen.cdata import Array, Struct
-from lamella.codegen.ir import Choice, Graph, Node, Quantization, Tensor
+from lamella.codegen.ir import Graph, Node, Quantization, Tensor
 from lamella.codegen.operators import sampling
-from lamella.codegen.operators.record import Kernel, Operator
+from lamella.codegen.operators.record import Operator
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,6 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     return y.clamp(0, 255).to(torch.uint8)
 
 
-def _describe(graph: Graph, node: Node) -> Struct:
-    a: Softmax = node.attributes
-    y = graph.tensors[node.output]
-    fields = {"rows": prod(y.shape[:-1]), "cols": y.shape[-1], "exp": Array("exp", "uint32_t", a.exp)}
-    return Struct("lam_softmax_desc", {**fields, "multiplier": a.multiplier, "zero": y.quantization.zero})
-
-
 def sample(draw) -> Graph:
     """A random softmax."""
     x = draw.tensor("x", (1, draw.integer(1, 3), draw.integer(1, 30)))
@@ -77,13 +69,4 @@ OPERATOR = Operator(
     reference=reference,
     sample=sample,
     in_place=True,
-    kernels=(
-        Kernel(
-            "lam_softmax",
-            "lam_elementwise.h",
-            ("src/lam_softmax.c",),
-            lambda graph, node, target: [Choice("lam_softmax", instructions=60.0 * graph.tensors[node.output].bytes)],
-            _describe,
-        ),
-    ),
 )

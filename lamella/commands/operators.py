@@ -16,10 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a table; 0."""
-    from lamella.codegen import operators
+    from lamella.codegen import kernels, operators
 
     facts = [
-        {"name": o.name, "title": o.title, "onnx": list(o.onnx), "kernels": [k.function for k in o.kernels]}
+        {
+            "name": o.name,
+            "title": o.title,
+            "onnx": list(o.onnx),
+            "kernels": [k.function for k in kernels.of_operator(o.name)],
+        }
         for o in operators.operators().values()
     ]
     output.emit(args, {"operators": facts})

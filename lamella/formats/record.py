@@ -24,9 +24,6 @@ class WeightFormat:
     c_unpack: str | None  # the C function of type lam_unpack_fn
     c_positions: str | None  # the C function of type lam_positions_fn
     sources: tuple[str, ...]  # what the C functions need, relative to runtime_c/
-    #: Rough instructions on a Cortex-M to unpack one level, and to find one non-zero level; the generator chooses by them.
-    unpack_instructions: float
-    position_instructions: float
     _pack: Callable[[np.ndarray], bytes]
     _unpack: Callable[[bytes, int, int], np.ndarray]
     _size: Callable[[np.ndarray], int]

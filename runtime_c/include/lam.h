@@ -36,7 +36,7 @@ typedef struct {
     uint8_t low, high;         /* range of y, activation function included */
 } lam_requant;
 
-/* Reads the levels of a layer one after the other, in row order. Start with {.next = data}, the rest zero. */
+/* Reads the levels of a layer one after the other, in row order. lam_stream_of starts it. */
 typedef struct {
     const uint8_t *next; /* first byte not yet read */
     uint32_t bits;       /* bits read from memory and not yet used */
@@ -44,6 +44,14 @@ typedef struct {
     uint32_t run;        /* state of the format, e.g. zeros still to come */
     uint32_t parameter;  /* header of the stream, once read */
 } lam_stream;
+
+/* A stream at the first level of the packed ones. */
+static inline lam_stream lam_stream_of(const void *packed)
+{
+    lam_stream stream = {NULL, 0, 0, 0, 0};
+    stream.next = packed;
+    return stream;
+}
 
 /* Writes the next n levels of the stream. One such function per weight format. */
 typedef void lam_unpack_fn(lam_stream *stream, int16_t *levels, uint32_t n);

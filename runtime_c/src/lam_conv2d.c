@@ -216,7 +216,7 @@ void lam_conv2d(const lam_conv2d_desc *d, const uint8_t *x, uint8_t *y, void *sc
     const uint32_t extent_h = (s->kernel_h - 1u) * s->dilation_h + 1u;
     const uint32_t extent_w = (s->kernel_w - 1u) * s->dilation_w + 1u;
     int16_t *level = scratch;
-    lam_stream stream = {d->weights, 0, 0, 0, 0};
+    lam_stream stream = lam_stream_of(d->weights);
     lam_conv2d_task t;
     t.s = s;
     t.channels = (uint32_t)s->in_c / s->groups;

@@ -234,7 +234,7 @@ void lam_conv2d_sparse(const lam_conv2d_sparse_desc *d, const uint8_t *x, uint8_
         const uint32_t out_rows = (pooled_rows - 1u) * s->pool.stride_h + s->pool.kernel_h;
         const uint8_t *group = x;
         uint8_t *y_band = y + (size_t)first * s->pool.out_w;
-        lam_stream stream = {d->weights, 0, 0, 0, 0};
+        lam_stream stream = lam_stream_of(d->weights);
         uint32_t left_in_group = 0;
         for (uint32_t o = 0; o < s->out_c; o++, left_in_group--, y_band += plane_out) {
             if (left_in_group == 0) {

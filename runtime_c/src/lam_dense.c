@@ -23,7 +23,7 @@ static int32_t lam_dense_row(const lam_dense_desc *d, lam_stream *stream, const 
 void lam_dense(const lam_dense_desc *d, const uint8_t *x, uint8_t *y)
 {
     for (uint32_t vector = 0; vector < d->shape.batch; vector++) {
-        lam_stream stream = {d->weights, 0, 0, 0, 0};
+        lam_stream stream = lam_stream_of(d->weights);
         for (uint32_t r = 0; r < d->shape.rows; r++) {
             int32_t acc = lam_dense_row(d, &stream, x, d->shape.bias[r]);
             y[r] = lam_requant_apply(lam_requant_of(&d->shape.q, r), acc);

@@ -17,7 +17,7 @@ void lam_dense_sparse(const lam_dense_sparse_desc *d, const uint8_t *x, uint8_t 
 {
     const uint32_t rows = d->shape.rows, cols = d->shape.cols, batch = d->shape.batch;
     uint16_t *index = scratch;
-    lam_stream stream = {d->weights, 0, 0, 0, 0};
+    lam_stream stream = lam_stream_of(d->weights);
     for (uint32_t r = 0; r < rows; r++) {
         uint32_t plus, minus;
         d->positions(&stream, cols, index, d->capacity, &plus, &minus);

@@ -96,7 +96,7 @@ def test_relu_behind_pooling_becomes_the_range_of_the_convolution(tmp_path):
         helper.make_node("Relu", ["pf"], ["yf"]),
     ]
     graph, path = read(tmp_path, qdq(nodes, inits, y_shape=(1, 2, 2, 2), y_zero=100))
-    lowered = passes.lower(graph, pipeline.target_of(pipeline.boards.load("host")), "balanced")
+    lowered = passes.lower(graph, pipeline.target_of(pipeline.boards.load("host"), "balanced"), "balanced")
     assert [node.op for node in lowered.nodes] == ["conv2d"]
     assert lowered.nodes[0].attributes.requant.low == 100
     raw = vectors.seeded(graph)
@@ -130,7 +130,7 @@ def test_padding_moves_into_the_convolution_only_if_it_is_zero(tmp_path):
             helper.make_node("Conv", ["pd", "wd"], ["yf"], group=2, pads=[0, 1, 0, 0]),
         ]
         graph, path = read(tmp_path, qdq(nodes, inits, y_shape=(1, 2, 4, 5)))
-        lowered = passes.lower(graph, pipeline.target_of(pipeline.boards.load("host")), "balanced")
+        lowered = passes.lower(graph, pipeline.target_of(pipeline.boards.load("host"), "balanced"), "balanced")
         assert [node.op for node in lowered.nodes] == expected
         raw = vectors.seeded(graph)
         assert np.array_equal(reference.run(graph, raw)["y"], reference.run(lowered, raw)["y"])

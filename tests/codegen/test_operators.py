@@ -8,9 +8,9 @@ import torch
 from draw import Draw, graphs, inputs_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kernels import Built, run_node
+from run_kernels import Built, run_node
 
-from lamella.codegen import operators, reference
+from lamella.codegen import kernels, operators, reference
 from lamella.codegen.ir import Target
 from lamella.codegen.operators import conv2d
 
@@ -23,12 +23,11 @@ def options(graph, node):
     """Every way every kernel can run a node, each once."""
     seen = set()
     for target in TARGETS:
-        for kernel in operators.get(node.op).kernels:
-            for choice in kernel.options(graph, node, target):
-                key = (choice.kernel, choice.format, tuple(sorted(choice.parameters.items())))
-                if key not in seen:
-                    seen.add(key)
-                    yield choice
+        for choice in kernels.options(graph, node, target):
+            key = (choice.kernel, choice.format, tuple(sorted(choice.parameters.items())))
+            if key not in seen:
+                seen.add(key)
+                yield choice
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -78,7 +77,7 @@ def test_planned_scratch_is_what_the_sparse_kernel_says(lam, graph):
     for choice in options(graph, node):
         if choice.kernel == "lam_conv2d_sparse":
             chosen = replace(node, choice=choice)
-            built = Built(lam, operators.kernel(chosen).describe(graph, chosen))
+            built = Built(lam, kernels.get(chosen.choice.kernel).describe(graph, chosen))
             assert lib.lam_conv2d_sparse_scratch(built.pointer) == choice.scratch_bytes
 
 

@@ -1,6 +1,7 @@
 """Compiles runtime_c into a shared library and opens it with cffi, from the real headers."""
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,8 @@ def declarations(work: Path) -> str:
     probe = work / "all.c"
     probe.write_text("".join(f'#include "{header.name}"\n' for header in public_headers()))
     command = ["gcc", "-E", "-P", "-nostdinc", f"-I{work}", f"-I{ROOT / 'include'}", str(probe)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return re.sub(r"^static inline .*?^}", "", text, flags=re.MULTILINE | re.DOTALL)  # definitions are not for cffi
 
 
 class Memory:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lamella.codegen import cdata, operators
+from lamella.codegen import cdata, kernels
 
 
 class Built:
@@ -42,7 +42,7 @@ class Built:
 def run_node(lam, graph, node, inputs: list[np.ndarray]) -> np.ndarray:
     """The result of the kernel chosen for a node; scratch has exactly the planned size."""
     ffi, lib = lam
-    kernel = operators.kernel(node)
+    kernel = kernels.get(node.choice.kernel)
     built = Built(lam, kernel.describe(graph, node))
     xs = [ffi.new("uint8_t[]", x.tobytes()) for x in inputs]
     y = ffi.new("uint8_t[]", graph.tensors[node.output].bytes)
