@@ -1,12 +1,14 @@
 """Layers to measure: graphs of one node with random weights and inputs, each from a fixed seed."""
 
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lamella import requant
 from lamella.codegen import operators
 from lamella.codegen.ir import Graph, Quantization, Requant, Tensor
-from lamella.codegen.operators import sampling
+from lamella.codegen.operators import add, avgpool2d, concat, maxpool2d, pad2d, rescale, sampling, softmax
 from lamella.codegen.operators.conv2d import Conv2d, Pool
 from lamella.codegen.operators.dense import Dense
 from lamella.codegen.operators.windows import Window
@@ -114,3 +116,102 @@ def standard() -> list[Layer]:
     found.append(dense("dense ternary 0.5", 256, 64, "ternary", 0.5))
     found.append(dense("dense ternary 0.1", 256, 64, "ternary", 0.1))
     return found
+
+
+def varied(rng: random.Random, seed: int) -> Layer:
+    """A layer of any operator, of the sizes that networks for microcontrollers have."""
+    draw = rng.random()
+    if draw < 0.5:
+        return _varied_conv(rng, seed)
+    if draw < 0.62:
+        return _varied_conv(rng, seed, depthwise=True)
+    if draw < 0.85:
+        kind, density = _varied_levels(rng)
+        cols = rng.choice([16, 30, 64, 84, 100, 128, 200, 256, 300, 500, 784])
+        return dense("dense", cols, rng.choice([2, 5, 10, 32, 64, 100]), kind, density, seed)
+    return rng.choice([_add, _rescale, _concat, _pad, _softmax, _pooling, _pooling, _pooling])(rng, seed)
+
+
+def _varied_levels(rng: random.Random) -> tuple[str, float]:
+    kind = rng.choice(["int8", "int4", "int2", "binary", "ternary", "ternary", "ternary", "ternary"])
+    return kind, rng.choice([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65])
+
+
+def _varied_conv(rng: random.Random, seed: int, depthwise: bool = False) -> Layer:
+    kind, density = _varied_levels(rng)
+    while True:
+        kernel = rng.choice([(1, 1), (3, 3), (3, 3), (3, 3), (5, 5), (3, 1), (10, 4)])
+        size = (rng.choice([1, 2, 4, 5, 7, 8, 12, 16, 25, 28, 32]), rng.choice([1, 2, 4, 5, 6, 8, 10, 12, 16, 24, 28]))
+        in_c = rng.choice([1, 3, 4, 8, 12, 16, 20, 32, 50, 64])
+        out_c = in_c if depthwise else rng.choice([4, 6, 8, 16, 20, 32, 50, 64])
+        pad, stride = rng.choice([None, None, 0]), rng.choice([1, 1, 1, 2])
+        pool = rng.choice([0, 0, 0, 2])
+        pads = [(k - 1) // 2 if pad is None else pad for k in kernel]
+        out = [(n + 2 * p - k) // stride + 1 for n, p, k in zip(size, pads, kernel, strict=True)]
+        macs = out_c * (1 if depthwise else in_c) * kernel[0] * kernel[1] * out[0] * out[1]
+        if min(out) >= max(1, pool) and 1000 <= macs <= 1_500_000 and in_c * size[0] * size[1] <= 20_000:
+            groups = in_c if depthwise else 1
+            return conv("conv", in_c, out_c, kernel, size, kind, density, pad, stride, groups, pool, seed)
+
+
+def _image(rng: random.Random, name: str = "x") -> Tensor:
+    shape = (1, rng.choice([4, 8, 16, 32]), rng.choice([4, 7, 8, 12, 16]), rng.choice([4, 5, 8, 12, 16]))
+    return Tensor(name, shape, Quantization(0.05, 0))
+
+
+def _one(op: str, inputs: list[Tensor], y: Tensor, attributes: object, seed: int) -> Layer:
+    random_values = np.random.default_rng(seed)
+    values: dict[str, np.ndarray] = {}
+    for x in inputs:
+        values |= _inputs(random_values, x)
+    return Layer(op, sampling.graph(op, inputs, y, attributes), values)
+
+
+def _add(rng: random.Random, seed: int) -> Layer:
+    a = _image(rng, "a")
+    b = replace(a, name="b")
+    multipliers, shift = add.multipliers_of(0.05, 0.05, 0.07)
+    y = Tensor("y", a.shape, Quantization(0.07, 0))
+    return _one("add", [a, b], y, add.Add(multipliers, shift, 0, 0, 255), seed)
+
+
+def _single(scale: float) -> Requant:
+    multiplier, shift = requant.quantize_multiplier(scale)
+    return Requant(np.array([multiplier]), np.array([shift]), 0, 0, 255)
+
+
+def _rescale(rng: random.Random, seed: int) -> Layer:
+    x = _image(rng)
+    scale = rng.choice([0.3, 0.45, 0.9])
+    return _one("rescale", [x], Tensor("y", x.shape, Quantization(0.1, 0)), rescale.Rescale(_single(scale)), seed)
+
+
+def _concat(rng: random.Random, seed: int) -> Layer:
+    a, axis = _image(rng, "a"), rng.choice([1, 1, 3])
+    b = replace(a, name="b")
+    shape = tuple(2 * n if k == axis else n for k, n in enumerate(a.shape))
+    requants = (None, rng.choice([None, _single(0.4)]))
+    return _one("concat", [a, b], Tensor("y", shape, a.quantization), concat.Concat(axis, requants), seed)
+
+
+def _pad(rng: random.Random, seed: int) -> Layer:
+    x, n = _image(rng), rng.choice([1, 2])
+    shape = (*x.shape[:2], x.shape[2] + 2 * n, x.shape[3] + 2 * n)
+    return _one("pad2d", [x], Tensor("y", shape, x.quantization), pad2d.Pad2d((n, n, n, n), 0), seed)
+
+
+def _softmax(rng: random.Random, seed: int) -> Layer:
+    x = Tensor("x", (1, rng.choice([2, 10, 12, 100])), Quantization(0.1, 128))
+    y = Tensor("y", x.shape, Quantization(1 / 256, 0))
+    return _one("softmax", [x], y, softmax.Softmax(softmax.table(0.1), 256), seed)
+
+
+def _pooling(rng: random.Random, seed: int) -> Layer:
+    x = _image(rng)
+    k = rng.choice([2, 2, 3, 4, x.shape[2]])
+    window = Window((k, min(k, x.shape[3])), (min(k, 2), min(k, 2)))
+    y = Tensor("y", (*x.shape[:2], *window.out_size(x.shape[2:])), x.quantization)
+    if rng.random() < 0.5:
+        return _one("maxpool2d", [x], y, maxpool2d.MaxPool2d(window), seed)
+    mean = _single(1.0 / (window.kernel[0] * window.kernel[1]))
+    return _one("avgpool2d", [x], y, avgpool2d.AvgPool2d(window, False, mean), seed)

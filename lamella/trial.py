@@ -48,7 +48,8 @@ def run(trials: Sequence[Trial], board: Board | str, optimize: str = "balanced")
     raw = {f"t{k}_{name}": x for k, trial in enumerate(trials) for name, x in trial.inputs.items()}
     count = board.runner is not None and board.runner.plugin is not None
     result = programs.run(compiled, programs.harness_program(compiled), raw, count=count, segments=count)
-    counted = programs.layer_segments(compiled, result.execution.segments) or {}
+    first = len(model.inputs)  # the calls before those of the layers copy the inputs
+    counted = dict(enumerate(result.execution.segments[first:])) if result.execution.segments else {}
     outcomes = []
     for k, trial in enumerate(trials):
         output = result.outputs[f"t{k}_{trial.graph.outputs[0].name}"]

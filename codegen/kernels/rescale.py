@@ -9,7 +9,8 @@ from lamella.codegen.kernels.record import Kernel
 
 
 def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
-    work = {"lam_rescale.call": 1, "lam_rescale.value": graph.tensors[node.output].bytes}
+    wide = node.attributes.requant.shift[0] != 32  # a scale of one half or more takes the longer way
+    work = {"lam_rescale.call": 1, f"lam_rescale.{'wide' if wide else 'value'}": graph.tensors[node.output].bytes}
     yield Choice("lam_rescale", work=work)
 
 

@@ -1,0 +1,160 @@
+"""What each event of each kernel costs in instructions on each core: measures codegen/costs/<core>.json.
+
+    python benchmarks/costs.py                                all cores, all levels of optimisation: minutes
+    python benchmarks/costs.py --core cortex-m4 --level=-O2   only that part; the rest of the tables stays
+
+Every kernel runs with every format over layers of many shapes in QEMU. The price of an event is what makes the
+instructions of all these calls, counted, the sum of prices times events: non-negative least squares of the relative
+errors (scipy.optimize.nnls), for all kernels of a core together, because decoders serve several of them.
+The bytes of a C file are those of its code and constants, compiled alone.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import nnls
+
+from lamella import boards, pipeline, runtime_c, trial
+from lamella.boards import Board
+from lamella.codegen import cost, kernels
+from lamella.codegen.ir import Choice
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import shapes
+
+#: The board on which a core is measured.
+MEASURED_ON = {
+    "cortex-m0": "qemu_mps2_an385_m0",
+    "cortex-m3": "qemu_mps2_an385",
+    "cortex-m4": "qemu_mps2_an386",
+    "cortex-m7": "qemu_mps2_an500",
+    "cortex-m33": "qemu_mps2_an505",
+    "cortex-m55": "qemu_mps3_an547",
+    "rv32imac": "qemu_riscv32_virt",
+}
+OBJECTIVE = {"-Os": "flash", "-O2": "balanced", "-O3": "speed"}
+WANTED = 12  # layers for each kernel and format
+PROGRAM_BYTES = 200_000  # of inputs, outputs, scratch and weights in one program: the smallest machine has 512 KiB
+SLACK = 3  # layers drawn per option wanted before a rare one is given up
+
+
+def draws(board: Board, optimize: str, seed: int = 1) -> Iterator[tuple[shapes.Layer, Choice]]:
+    """Layers and ways to run them, until every kernel has had WANTED layers with every format it can take."""
+    target = pipeline.target_of(board, optimize)
+    rng = random.Random(seed)
+    had: Counter = Counter()
+    for k in range(WANTED * 60):
+        layer = shapes.varied(rng, k)
+        (node,) = layer.graph.nodes
+        ways: dict[tuple, list[Choice]] = {}
+        for choice in kernels.options(layer.graph, node, target):
+            ways.setdefault((choice.kernel, choice.format), []).append(choice)
+        for key, choices in sorted(ways.items(), key=str):
+            if had[key] < WANTED:
+                had[key] += 1
+                yield layer, rng.choice(choices)
+
+
+def measure(board: Board, optimize: str) -> list[tuple[Choice, float]]:
+    """Every drawn choice with its counted instructions."""
+    found, batch, size = [], [], 0
+
+    def flush() -> None:
+        trials = [trial.Trial(layer.graph, choice, layer.inputs) for layer, choice in batch]
+        outcomes = trial.run(trials, board, optimize)
+        found.extend((t.choice, o.instructions) for t, o in zip(trials, outcomes, strict=True))
+
+    for layer, choice in draws(board, optimize):
+        need = sum(t.bytes for t in layer.graph.tensors.values()) + choice.scratch_bytes + choice.weight_bytes
+        if batch and (size + need > PROGRAM_BYTES or len(batch) == 48):
+            flush()
+            batch, size = [], 0
+        batch.append((layer, choice))
+        size += need
+    flush()
+    return found
+
+
+def fit(samples: list[tuple[Choice, float]]) -> dict[str, float]:
+    """Price of each event."""
+    events = sorted({name for choice, _ in samples for name in choice.work})
+    column = {name: k for k, name in enumerate(events)}
+    matrix = np.zeros((len(samples), len(events)))
+    for row, (choice, counted) in zip(matrix, samples, strict=True):
+        for name, n in choice.work.items():
+            row[column[name]] = n / counted
+    scale = np.maximum(matrix.max(axis=0), 1e-12)  # columns of one size: counts of calls and of pixels differ by 10^6
+    prices, _ = nnls(matrix / scale, np.ones(len(samples)), maxiter=50 * len(events))
+    return {name: float(f"{price:.5g}") for name, price in zip(events, prices / scale, strict=True)}
+
+
+def errors(samples: list[tuple[Choice, float]], prices: Mapping[str, float]) -> dict[str, list[float]]:
+    """Relative errors of the fit by kernel."""
+    found: dict[str, list[float]] = {}
+    for choice, counted in samples:
+        predicted = sum(prices[name] * n for name, n in choice.work.items())
+        found.setdefault(choice.kernel, []).append(predicted / counted - 1)
+    return found
+
+
+def code_bytes(board: Board, optimize: str) -> dict[str, int]:
+    """Bytes of code and constants of every C file of the runtime."""
+    compiler, flags = board.compiler, boards.product_flags(board, optimize)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for source in sorted((runtime_c.ROOT / "src").glob("*.c")):
+            target = Path(folder) / "unit.o"
+            command = [compiler.cc, *flags.compile, f"-I{runtime_c.INCLUDE}", "-c", str(source), "-o", str(target)]
+            subprocess.run(command, check=True)
+            sizes = subprocess.run([compiler.size, str(target)], check=True, capture_output=True, text=True).stdout
+            found[f"src/{source.name}"] = int(sizes.splitlines()[1].split()[0])
+    return found
+
+
+def version(board: Board) -> str:
+    """Compiler and emulator-independent facts that the numbers depend on."""
+    done = subprocess.run([board.compiler.cc, "-dumpfullversion"], capture_output=True, text=True, check=True)
+    return f"{board.compiler.cc} {done.stdout.strip()}"
+
+
+def main() -> int:
+    """Measure, fit, write the tables, print how well the prices explain the counts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--core", action="append", choices=MEASURED_ON)
+    parser.add_argument("--level", action="append", choices=OBJECTIVE)
+    args = parser.parse_args()
+    for core in args.core or MEASURED_ON:
+        board = boards.load(MEASURED_ON[core])
+        path = cost.TABLES / f"{core}.json"
+        table = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for level in args.level or OBJECTIVE:
+            samples = measure(board, OBJECTIVE[level])
+            prices = fit(samples)
+            table[level] = {
+                "compiler": version(board),
+                "samples": len(samples),
+                "events": prices,
+                "bytes": code_bytes(board, OBJECTIVE[level]),
+            }
+            for kernel, off in sorted(errors(samples, prices).items()):
+                absolute = np.abs(off)
+                print(
+                    f"{core} {level} {kernel}: {len(off)} layers, error mean {100 * absolute.mean():.1f} %, "
+                    f"90th percentile {100 * np.quantile(absolute, 0.9):.1f} %, largest {100 * absolute.max():.1f} %",
+                    flush=True,
+                )
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
