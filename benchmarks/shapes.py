@@ -96,26 +96,43 @@ def _inputs(rng: np.random.Generator, x: Tensor) -> dict[str, np.ndarray]:
     return {x.name: values}
 
 
-def standard() -> list[Layer]:
-    """The layers that peers are compared on."""
-    found = []
-    for density in (0.1, 0.3, 0.5):
-        found.append(conv(f"3x3 ternary {density}", 32, 32, kind="ternary", density=density))
-    for density in (0.1, 0.3, 0.5):
-        found.append(conv(f"1x1 ternary {density}", 32, 32, (1, 1), kind="ternary", density=density))
-    for kind in ("int8", "int4", "int2"):
-        found.append(conv(f"3x3 {kind}", 32, 32, kind=kind))
-    for kind in ("int8", "int4", "int2"):
-        found.append(conv(f"1x1 {kind}", 32, 32, (1, 1), kind=kind))
-    found.append(conv("depthwise 3x3 int8", 32, 32, groups=32))
-    found.append(conv("depthwise 3x3 ternary", 32, 32, groups=32, kind="ternary", density=0.6))
-    found.append(conv("depthwise 3x3 int8 25x5", 64, 64, size=(25, 5), groups=64))
-    found.append(conv("depthwise 3x3 int8 stride 2", 32, 32, groups=32, stride=2))
-    for kind in ("int8", "int4", "int2"):
-        found.append(dense(f"dense {kind}", 256, 64, kind))
-    found.append(dense("dense ternary 0.5", 256, 64, "ternary", 0.5))
-    found.append(dense("dense ternary 0.1", 256, 64, "ternary", 0.1))
-    return found
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: a layer, and how many bits a weight may take at most in it (None: as many as it likes)."""
+
+    layer: Layer
+    bits: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the layer."""
+        return self.layer.name
+
+
+def standard() -> list[Row]:
+    """The layers that peers are compared on (benchmarks/peers.toml)."""
+    ternary = [
+        Row(conv(f"3x3 ternary {density}", 32, 32, kind="ternary", density=density)) for density in (0.1, 0.3, 0.5)
+    ] + [
+        Row(conv(f"1x1 ternary {density}", 32, 32, (1, 1), kind="ternary", density=density))
+        for density in (0.1, 0.3, 0.5)
+    ]
+    bits = {"int8": 8.2, "int4": 4.2, "int2": 2.2}
+    convolutions = [
+        Row(conv(f"{k}x{k} {kind}", 32, 32, (k, k), kind=kind), bits[kind]) for k in (3, 1) for kind in bits
+    ]
+    depthwise = [
+        Row(conv("depthwise 3x3 int8", 32, 32, groups=32)),
+        Row(conv("depthwise 3x3 ternary", 32, 32, groups=32, kind="ternary", density=0.6)),
+        Row(conv("depthwise 3x3 int8, 64 channels 25x5", 64, 64, size=(25, 5), groups=64)),
+        Row(conv("depthwise 3x3 int8, stride 2", 32, 32, groups=32, stride=2)),
+    ]
+    dense_layers = [Row(dense(f"dense {kind}", 256, 64, kind), bits[kind]) for kind in bits] + [
+        Row(dense("dense ternary, 2 bits a weight", 256, 64, "ternary", 0.66), 2.05),
+        Row(dense("dense ternary, 1.6 bits a weight", 256, 64, "ternary", 0.66), 1.65),
+        Row(dense("dense ternary 0.1", 256, 64, "ternary", 0.1)),
+    ]
+    return ternary + convolutions + depthwise + dense_layers
 
 
 def varied(rng: random.Random, seed: int) -> Layer:
