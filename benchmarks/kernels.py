@@ -32,16 +32,20 @@ PEERS = HERE / "peers.toml"
 RISE = 1.01  # what a change may cost without being recorded on purpose
 
 
-def run(rows: Sequence[tuple[shapes.Row, Choice]], core: str, optimize: str) -> list[float]:
-    """Instructions per multiply-accumulate of every pair, in programs of forty."""
+def run(
+    rows: Sequence[tuple[shapes.Row, Choice]], core: str, optimize: str, with_cycles: bool = False
+) -> list[tuple[float, float | None]]:
+    """Instructions and estimated cycles per multiply-accumulate of every pair, in programs of forty."""
     found = []
     for at in range(0, len(rows), 40):
         part = [(row, trial.Trial(row.layer.graph, c, row.layer.inputs)) for row, c in rows[at : at + 40]]
-        for (row, t), outcome in zip(part, trial.run([t for _, t in part], MEASURED_ON[core], optimize), strict=True):
+        outcomes = trial.run([t for _, t in part], MEASURED_ON[core], optimize, with_cycles)
+        for (row, t), outcome in zip(part, outcomes, strict=True):
             expected = reference.run_node(t.graph, t.node, [t.inputs[name] for name in t.node.inputs])
             if not np.array_equal(outcome.output, np.asarray(expected)):
                 raise SystemExit(f"{row.name} on {core}: {t.choice} computes something else than the reference")
-            found.append(outcome.instructions / row.layer.macs)
+            cycles = None if outcome.cycles is None else outcome.cycles / row.layer.macs
+            found.append((outcome.instructions / row.layer.macs, cycles))
     return found
 
 
@@ -56,10 +60,11 @@ def ways(row: shapes.Row, core: str, optimize: str, wanted: str = "") -> list[Ch
     return [g[i] for g in groups.values() for i in sorted({0, len(g) // 2, len(g) - 1})]
 
 
-def entry(choice: Choice, per_mac: float) -> dict:
-    """What is recorded of the best way."""
+def entry(choice: Choice, per_mac: float, cycles: float | None) -> dict:
+    """What is recorded of the best way. cycles: estimated, per multiply-accumulate (lamella/cycles.py)."""
     return {
         "per_mac": float(f"{per_mac:.4g}"),
+        "cycles": None if cycles is None else float(f"{cycles:.3g}"),
         "kernel": choice.kernel,
         "format": choice.format,
         "parameters": dict(choice.parameters),
@@ -76,7 +81,7 @@ def measure_all(
     counted = run(pairs, core, optimize)
     found: list[list[tuple[Choice, float]]] = [[] for _ in rows]
     index = {row.name: k for k, row in enumerate(rows)}
-    for (row, c), n in zip(pairs, counted, strict=True):
+    for (row, c), (n, _) in zip(pairs, counted, strict=True):
         found[index[row.name]].append((c, n))
     return [sorted(each, key=lambda r: (r[1], r[0].scratch_bytes)) for each in found]
 
@@ -94,7 +99,7 @@ def recount(core: str, record: Mapping[str, Mapping]) -> dict[str, tuple[float, 
         else:
             found[name] = (old["per_mac"], float("nan"))
     counted = run(pairs, core, "balanced")
-    return found | {n: (record[n]["per_mac"], now) for n, now in zip(names, counted, strict=True)}
+    return found | {n: (record[n]["per_mac"], now) for n, (now, _) in zip(names, counted, strict=True)}
 
 
 def recorded() -> dict:
@@ -147,7 +152,9 @@ def main() -> int:
                 for c, per_mac in found
             ]
             output.table([f"layer on {core}", "kernel", "format", "scratch", "bytes", "per MAC"], lines)
-        best = {row.name: entry(*found[0]) for row, found in zip(rows, results, strict=True) if found}
+        fastest = [(row, found[0][0]) for row, found in zip(rows, results, strict=True) if found]
+        again = run(fastest, core, args.optimize, with_cycles=True)
+        best = {row.name: entry(c, *numbers) for (row, c), numbers in zip(fastest, again, strict=True)}
         new.setdefault(version(boards.load(MEASURED_ON[core])), {})[core] = best
     if args.all:
         return 0

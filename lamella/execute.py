@@ -45,6 +45,7 @@ class Execution:
     instructions: float | None
     segments: tuple[float, ...] | None  # one per call that the run function makes; they add up to instructions
     functions: dict[str, float] | None  # instructions by function
+    blocks: tuple[qemu_count.Block, ...]  # what the first call executed, if asked for
     trace: tuple[tuple[TraceRecord, ...], ...] | None  # per sample
 
 
@@ -56,6 +57,7 @@ def execute(
     run_symbol: str,
     count: bool = True,
     segments: bool = False,
+    blocks: bool = False,
     trace: bool = False,
     timeout: float | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -63,7 +65,7 @@ def execute(
 ) -> Execution:
     """Runs `elf`, built by lamella.build with its harness, over `samples` (each = all inputs one after the other).
 
-    `count` counts where the board can, `segments` also by layer. `trace` wants a program compiled with LAM_TRACE_FILE.
+    `count` counts where the board can, `segments` also by layer, `blocks` also which code the first sample executed. `trace` wants a program compiled with LAM_TRACE_FILE.
     `timeout` in seconds, default a minute and two seconds a sample; `progress(done, all)` is called now and then.
     LAMELLA_COUNT=icount counts by the clock of the emulated machine (within one tick of 40 to 63 instructions, in total
     only), which is also done where QEMU loads no plugin; LAMELLA_COUNT=plugin forbids that.
@@ -89,7 +91,7 @@ def execute(
             functions = [symbol for symbol in elf_file.symbols(elf) if symbol.function]
             qemu_count.write_map(folder, functions, run_symbol)
             while plugin.path and done is None:
-                done = job.run(folder, plugin.arguments(), may_refuse_plugin=True)
+                done = job.run(folder, plugin.arguments(blocks, board.runner.trap_unaligned), may_refuse_plugin=True)
                 if done is None:
                     plugin.refused()
             if done is not None:
@@ -118,6 +120,7 @@ def execute(
         instructions=instructions,
         segments=counts.segments if counts and segments else None,
         functions=counts.functions if counts else None,
+        blocks=counts.blocks if counts else (),
         trace=traced,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lamella import boards, elf, pipeline, programs, vectors
+from lamella import boards, cycles, elf, pipeline, programs, vectors
 from lamella.boards import Board
 from lamella.build import ImageOverflow
 from lamella.codegen import operators, plan
@@ -40,6 +40,7 @@ def measure(compiled: Compiled) -> dict:
         "ram": {"total": ram_total, "arena": image.ram_arena, "static": image.ram_static, "stack": stack},
         "fits": bool(fits),
         "instructions_per_inference": counted["total"] if counted else None,
+        "cycles_estimate": counted["cycles"] if counted else None,
         "layer_instructions": counted["layers"] if counted else None,
     }
 
@@ -52,14 +53,17 @@ def _run(compiled: Compiled) -> tuple[int | None, dict | None]:
         # The same code: the kernels were chosen for the real board, only the memory map is another.
         there = replace(compiled, board=board)
         try:
-            result = programs.run(there, programs.harness_program(there), raw, segments=True)
+            program = programs.harness_program(there)
+            result = programs.run(there, program, raw, segments=True, blocks=True)
         except ImageOverflow:
             continue
         counted = None
         if result.execution.instructions is not None:
             segments = programs.layer_segments(there, result.execution.segments)
             by_name = {graph.nodes[i].name: n for i, n in segments.items()} if segments else None
-            counted = {"total": result.execution.instructions, "layers": by_name}
+            estimated = cycles.estimate(program, board.core.name, result.execution.blocks)
+            total = None if estimated is None else round(sum(estimated.values()))
+            counted = {"total": result.execution.instructions, "layers": by_name, "cycles": total}
         return result.execution.stack_bytes, counted
     return None, None
 

@@ -91,6 +91,7 @@ def run(
     *,
     count: bool = True,
     segments: bool = False,
+    blocks: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Run a harness program over raw inputs."""
@@ -102,6 +103,7 @@ def run(
         run_symbol=f"{compiled.model.name}_run",
         count=count,
         segments=segments,
+        blocks=blocks,
         progress=progress,
     )
     return Result(vectors.from_bytes(graph.outputs, graph, done.outputs, done.samples), done)

@@ -22,6 +22,18 @@ _CALLERS = ("lam_harness_", "lam_stack_", "main")
 
 
 @dataclass(frozen=True)
+class Block:
+    """Instructions executed one after the other during a segment of the first call, and how often; `left` of these times
+    the last one was not followed by the next in memory."""
+
+    segment: int
+    address: int
+    instructions: int
+    times: int
+    left: int
+
+
+@dataclass(frozen=True)
 class Counts:
     """Means over the calls. segments: None where calls differ in their number, or have thousands."""
 
@@ -29,6 +41,7 @@ class Counts:
     instructions: float
     segments: tuple[float, ...] | None
     functions: dict[str, float]
+    blocks: tuple[Block, ...]  # empty unless asked for
 
 
 class Plugin:
@@ -73,10 +86,11 @@ class Plugin:
         except subprocess.CalledProcessError:  # a compiler without its library's headers: the clock will do
             return None
 
-    def arguments(self) -> list[str]:
+    def arguments(self, blocks: bool = False, trap_unaligned: bool = False) -> list[str]:
         """Arguments of the emulator; the map and the result lie in the folder in which it runs."""
         name = str(self.path).replace(",", ",,")
-        return ["-plugin", f"{name},map={MAP},out={RESULT}"]
+        further = (",blocks=first" if blocks else "") + (",trap=unaligned" if trap_unaligned else "")
+        return ["-plugin", f"{name},map={MAP},out={RESULT}{further}"]
 
 
 def write_map(folder: Path, functions: Sequence[Symbol], run_symbol: str) -> None:
@@ -99,10 +113,14 @@ def read_result(folder: Path, functions: Sequence[Symbol]) -> Counts | None:
     """What the plugin has counted; None if it saw no call."""
     calls: list[list[int]] = []
     per_function: dict[str, int] = {}
+    blocks: list[Block] = []
     for line in (folder / RESULT).read_text().splitlines():
         kind, *numbers = line.split()
         if kind == "call":
             calls.append([int(text) for text in numbers])
+        elif kind == "block":
+            segment, address, *rest = numbers
+            blocks.append(Block(int(segment), int(address, 16), *map(int, rest)))
         else:
             name = functions[int(numbers[0])].name
             per_function[name] = per_function.get(name, 0) + int(numbers[1])
@@ -117,6 +135,7 @@ def read_result(folder: Path, functions: Sequence[Symbol]) -> Counts | None:
         instructions=sum(call[0] for call in calls) / n,
         segments=segments,
         functions={name: count / n for name, count in per_function.items()},
+        blocks=tuple(blocks),
     )
 
 

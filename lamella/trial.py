@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lamella import boards, programs
+from lamella import boards, cycles, programs
 from lamella.boards import Board
 from lamella.codegen import emit, plan
 from lamella.codegen.ir import Choice, Graph, Node
@@ -32,13 +32,17 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial gave: uint8 output, and instructions of the call; None where the board cannot count."""
+    """What a trial gave: uint8 output, instructions of the call (None where the board cannot count), and estimated
+    cycles (None unless asked for, and where the core's timings are not published)."""
 
     output: np.ndarray
     instructions: float | None
+    cycles: float | None = None
 
 
-def run(trials: Sequence[Trial], board: Board | str, optimize: str = "balanced") -> list[Outcome]:
+def run(
+    trials: Sequence[Trial], board: Board | str, optimize: str = "balanced", with_cycles: bool = False
+) -> list[Outcome]:
     """All trials in one program on a board, in order."""
     board = boards.load(board) if isinstance(board, str) else board
     graph = _together([t.graph for t in trials], [t.choice for t in trials])
@@ -47,13 +51,15 @@ def run(trials: Sequence[Trial], board: Board | str, optimize: str = "balanced")
     compiled = Compiled(Path("trial"), board, optimize, graph, memory, model)
     raw = {f"t{k}_{name}": x for k, trial in enumerate(trials) for name, x in trial.inputs.items()}
     count = board.runner is not None and board.runner.plugin is not None
-    result = programs.run(compiled, programs.harness_program(compiled), raw, count=count, segments=count)
+    program = programs.harness_program(compiled)
+    result = programs.run(compiled, program, raw, count=count, segments=count, blocks=with_cycles)
     first = len(model.inputs)  # the calls before those of the layers copy the inputs
     counted = dict(enumerate(result.execution.segments[first:])) if result.execution.segments else {}
+    estimated = cycles.estimate(program, board.core.name, result.execution.blocks) if with_cycles else None
     outcomes = []
     for k, trial in enumerate(trials):
         output = result.outputs[f"t{k}_{trial.graph.outputs[0].name}"]
-        outcomes.append(Outcome(output, counted.get(k)))
+        outcomes.append(Outcome(output, counted.get(k), (estimated or {}).get(first + k)))
     return outcomes
 
 

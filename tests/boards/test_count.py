@@ -123,9 +123,21 @@ def test_count_by_block_equals_count_by_instruction(
     by_block = run(emulated, model(body), samples, segments=True)
     arguments = qemu_count.Plugin.arguments
     monkeypatch.setattr(
-        qemu_count.Plugin, "arguments", lambda self: [*arguments(self)[:-1], arguments(self)[-1] + ",by=instruction"]
+        qemu_count.Plugin, "arguments", lambda *a: [*arguments(*a)[:-1], arguments(*a)[-1] + ",by=instruction"]
     )
     assert run(emulated, model(body), samples, segments=True) == by_block
+
+
+def test_blocks_of_the_first_call_add_up_to_its_segments(emulated: str, run: Run, model: Callable[..., str]):
+    layer = "__attribute__((noinline)) static void f(const uint8_t *x, uint8_t *y) { for (int i = 0; i < x[0]; i++) { y[1] = (uint8_t)(y[1] * 3u + y[0]); } }"
+    text = model("f(x, y); f(x + 1, y); y[0] = x[0]; return 0;", extra=layer)
+    done = run(emulated, text, bytes([5, 3]) + bytes(6), segments=True, blocks=True)
+    per_segment = [0, 0]
+    for block in done.blocks:
+        per_segment[block.segment] += block.instructions * block.times
+        assert 0 <= block.left <= block.times
+    assert done.samples == 1 and per_segment == list(done.segments or ())
+    assert max(block.left for block in done.blocks) >= 1
 
 
 def test_cold_part_that_the_compiler_splits_off_is_no_layer(emulated: str, run: Run, model: Callable[..., str]):

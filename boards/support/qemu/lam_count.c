@@ -7,6 +7,10 @@
  *                      there are more than MAX_SEGMENTS; at the end for each function that was executed
  *                      "function INDEX COUNT", where INDEX is its line in the map.
  *            by=instruction  counts one by one, for a check; otherwise by translated block.
+ *            blocks=first  also writes which blocks were executed during the first call: for each segment and block
+ *                      "block SEGMENT ADDRESS INSTRUCTIONS TIMES LEFT", LEFT of these times not for the next address.
+ *            trap=unaligned  ends the program at a load or store that is not aligned to its size, as a core would that
+ *                      traps there, with the line "hard fault at ADDRESS". For emulated cores that let it pass.
  *
  * A segment ends each time control comes back into the counted function from a callee. What the function does after its
  * last callee belongs to the last segment.
@@ -20,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef LAM_PLUGIN_VERSION
 #define LAM_PLUGIN_VERSION 1
@@ -33,15 +38,20 @@ struct qemu_plugin_insn;
 typedef void qemu_tb_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 typedef void qemu_executed(unsigned int cpu, void *data);
 typedef void qemu_ended(qemu_plugin_id_t id, void *data);
+typedef void qemu_accessed(unsigned int cpu, uint32_t info, uint64_t address, void *data);
 #define QEMU_PLUGIN_CB_NO_REGS 0
+#define QEMU_PLUGIN_MEM_RW 3
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, qemu_tb_translated *call);
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, qemu_executed *call, int flags, void *data);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, qemu_executed *call, int flags, void *data);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_ended *call, void *data);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, qemu_accessed *call, int flags, int which, void *data);
+unsigned int qemu_plugin_mem_size_shift(uint32_t info);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 
 #define LAM_EXPORT __attribute__((visibility("default")))
 extern LAM_EXPORT int qemu_plugin_version;
@@ -57,15 +67,19 @@ typedef struct {
 } lam_function;
 
 /* Instructions that are executed together, from an address on. */
-typedef struct {
-    uint64_t address, instructions;
+typedef struct lam_chunk {
+    uint64_t address, instructions, end;
     lam_function *function; /* NULL: in none */
+    uint64_t times, left;   /* in this segment: executed, and then control went elsewhere than to `end` */
+    struct lam_chunk *next; /* of all that were executed in this segment */
 } lam_chunk;
 
 static lam_function *functions;
 static size_t n_functions;
 static FILE *out;
 static int by_instruction;
+static int trap_unaligned;
+static int list_blocks; /* of the call that runs now */
 
 /* More calls than this are not those of layers. */
 #define MAX_SEGMENTS 4096
@@ -77,8 +91,29 @@ static uint64_t current; /* of the segment that has begun */
 static uint64_t segments[MAX_SEGMENTS];
 static size_t n_segments; /* that have ended, kept or not */
 
+static lam_chunk *met;      /* chunks of this segment, while they are listed */
+static lam_chunk *previous; /* that was executed last */
+
+static void list_chunk(lam_chunk *chunk)
+{
+    if (previous != NULL && previous->end != chunk->address) {
+        previous->left++;
+    }
+    previous = chunk;
+    if (chunk->times++ == 0) {
+        chunk->next = met;
+        met = chunk;
+    }
+}
+
 static void end_segment(void)
 {
+    for (; met != NULL; met = met->next) {
+        fprintf(out, "block %zu %" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", n_segments, met->address,
+                met->instructions, met->times, met->left);
+        met->times = 0;
+        met->left = 0;
+    }
     if (n_segments < MAX_SEGMENTS) {
         segments[n_segments] = current;
     }
@@ -90,8 +125,11 @@ static void end_call(void)
 {
     if (in_callee || n_segments == 0) {
         end_segment();
-    } else if (n_segments <= MAX_SEGMENTS) {
-        segments[n_segments - 1] += current;
+    } else {
+        uint64_t rest = current;
+        n_segments--; /* the rest belongs to the segment before it */
+        current = n_segments < MAX_SEGMENTS ? segments[n_segments] + rest : rest;
+        end_segment();
     }
     fprintf(out, "call %" PRIu64, total);
     for (size_t i = 0; i < n_segments && n_segments <= MAX_SEGMENTS; i++) {
@@ -99,11 +137,12 @@ static void end_call(void)
     }
     fprintf(out, "\n");
     counting = 0;
+    list_blocks = 0;
 }
 
 static void executed(unsigned int cpu, void *data)
 {
-    const lam_chunk *chunk = data;
+    lam_chunk *chunk = data;
     lam_function *function = chunk->function;
     char role = function != NULL ? function->role : 'f';
     (void)cpu;
@@ -128,6 +167,9 @@ static void executed(unsigned int cpu, void *data)
     } else {
         in_callee = 1;
     }
+    if (list_blocks) {
+        list_chunk(chunk);
+    }
     total += chunk->instructions;
     current += chunk->instructions;
     if (function != NULL) {
@@ -136,13 +178,13 @@ static void executed(unsigned int cpu, void *data)
 }
 
 /* Chunks live as long as QEMU may execute them: to the end. */
-static lam_chunk *new_chunk(uint64_t address, size_t instructions)
+static lam_chunk *new_chunk(uint64_t address, uint64_t end, size_t instructions)
 {
     lam_chunk *chunk = malloc(sizeof *chunk);
     if (chunk == NULL) {
         abort();
     }
-    *chunk = (lam_chunk){address, instructions, NULL};
+    *chunk = (lam_chunk){.address = address, .instructions = instructions, .end = end};
     for (size_t i = 0; i < n_functions; i++) {
         if (address - functions[i].start < functions[i].bytes) {
             chunk->function = &functions[i];
@@ -151,18 +193,39 @@ static lam_chunk *new_chunk(uint64_t address, size_t instructions)
     return chunk;
 }
 
+/* As boards/support/semihosting/port.c would. Without cleaning up: the emulator's thread is in the middle of something. */
+#define EXIT_CODE_FAULT 99
+
+static void accessed(unsigned int cpu, uint32_t info, uint64_t address, void *pc)
+{
+    (void)cpu;
+    if ((address & ((UINT64_C(1) << qemu_plugin_mem_size_shift(info)) - 1u)) != 0) {
+        printf("hard fault at 0x%08" PRIx64 "\n", (uint64_t)(uintptr_t)pc);
+        fflush(NULL);
+        _exit(EXIT_CODE_FAULT);
+    }
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     size_t n = qemu_plugin_tb_n_insns(tb);
     (void)id;
+    for (size_t i = 0; trap_unaligned && i < n; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        void *pc = (void *)(uintptr_t)qemu_plugin_insn_vaddr(insn);
+        qemu_plugin_register_vcpu_mem_cb(insn, accessed, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, pc);
+    }
     if (!by_instruction) {
         uint64_t address = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0));
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, new_chunk(address, n));
+        struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(tb, n - 1);
+        uint64_t end = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, new_chunk(address, end, n));
         return;
     }
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-        lam_chunk *chunk = new_chunk(qemu_plugin_insn_vaddr(insn), 1);
+        uint64_t address = qemu_plugin_insn_vaddr(insn);
+        lam_chunk *chunk = new_chunk(address, address + qemu_plugin_insn_size(insn), 1);
         qemu_plugin_register_vcpu_insn_exec_cb(insn, executed, QEMU_PLUGIN_CB_NO_REGS, chunk);
     }
 }
@@ -209,6 +272,10 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
             out = fopen(argv[i] + 4, "w");
         } else if (strcmp(argv[i], "by=instruction") == 0) {
             by_instruction = 1;
+        } else if (strcmp(argv[i], "trap=unaligned") == 0) {
+            trap_unaligned = 1;
+        } else if (strcmp(argv[i], "blocks=first") == 0) {
+            list_blocks = 1;
         } else {
             return 1;
         }
