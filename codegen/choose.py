@@ -123,19 +123,24 @@ def _solve(options: Options, worth: tuple[float, float], target: Target) -> dict
 
 
 def _reason(best: Choice, within: Sequence[Choice], found: Sequence[Choice], optimize: str) -> str:
-    """In a few words, why this choice: against the best of each other format."""
-    if best.format is None:
-        return ""
-    others = []
-    for name in sorted({c.format for c in found} - {best.format}):
-        rival = min((c for c in found if c.format == name), key=lambda c: (c not in within, c.instructions))
-        others.append(
+    """In a few words, why this choice: against the smallest and the fastest in another format, and against int8."""
+    others = [c for c in found if c.format != best.format]
+    if best.format is None or not others:
+        return "" if best.format is None else f"best for {optimize}"
+    rivals = {
+        min(others, key=lambda c: (c.weight_bytes, c.instructions)).format,
+        min(others, key=lambda c: (c.instructions, c.weight_bytes)).format,
+        *(c.format for c in others if c.format == "int8"),
+    }
+    texts = []
+    for name in sorted(rivals):
+        rival = min((c for c in others if c.format == name), key=lambda c: (c not in within, c.instructions))
+        texts.append(
             f"{name}: {_ratio(rival.weight_bytes, best.weight_bytes)} the bytes, "
             f"{_ratio(rival.instructions, best.instructions)} the instructions"
             + ("" if rival in within else ", too much RAM")
         )
-    text = f"best for {optimize}"
-    return text + (f" ({'; '.join(others)})" if others else "")
+    return f"best for {optimize} ({'; '.join(texts)})"
 
 
 def _ratio(a: float, b: float) -> str:
