@@ -20,17 +20,30 @@ class WeightFormat:
     lowest: int  # smallest and largest level
     highest: int
     sparse: bool  # only the non-zero levels cost space
-    c_type: str  # element type of the C array: uint8_t, int8_t or int16_t (little endian in the packed bytes)
+    c_type: str  # element type of the C array: uint8_t, int8_t, int16_t or uint32_t (little endian in the packed bytes)
     c_unpack: str | None  # the C function of type lam_unpack_fn
-    c_positions: str | None  # the C function of type lam_positions_fn
+    c_positions: str | None  # the C function of type lam_positions_fn; neither: a kernel reads the bytes in place
     sources: tuple[str, ...]  # what the C functions need, relative to runtime_c/
     _pack: Callable[[np.ndarray], bytes]
     _unpack: Callable[[bytes, int, int], np.ndarray]
     _size: Callable[[np.ndarray], int]
+    #: Where the format does not hold every set of levels from `lowest` to `highest`: whether it holds these, and a random
+    #: set of levels that it does hold, none beyond +-limit.
+    _holds: Callable[[np.ndarray], bool] | None = None
+    _alphabet: Callable[[np.random.Generator, int], np.ndarray] | None = None
 
     def fits(self, levels: np.ndarray) -> bool:
-        """Whether every level lies between `lowest` and `highest`."""
-        return levels.size == 0 or bool(self.lowest <= levels.min() and levels.max() <= self.highest)
+        """Whether the format holds these levels."""
+        if levels.size == 0:
+            return True
+        inside = bool(self.lowest <= levels.min() and levels.max() <= self.highest)
+        return inside and (self._holds is None or self._holds(levels))
+
+    def alphabet(self, rng: np.random.Generator, limit: int = 32767) -> np.ndarray:
+        """Levels that a layer of this format may consist of, in any arrangement, none of them beyond +-limit."""
+        if self._alphabet is not None:
+            return self._alphabet(rng, limit)
+        return np.arange(max(self.lowest, -limit), min(self.highest, limit) + 1)
 
     def pack(self, levels: np.ndarray) -> bytes:
         """The bytes of `levels`, shape (rows, cols), in flash."""
@@ -51,8 +64,9 @@ class WeightFormat:
         if levels.dtype.kind not in "iu":
             raise ValueError(f"{self.name}: levels must be integers, not {levels.dtype}")
         if not self.fits(levels):
+            n = np.unique(levels).size
             raise ValueError(
-                f"{self.name}: levels {levels.min()} .. {levels.max()} do not fit into {self.lowest} .. {self.highest}"
+                f"{self.name}: {n} different levels from {levels.min()} to {levels.max()} do not fit ({self.title})"
             )
         return levels.astype(np.int16, copy=False)
 

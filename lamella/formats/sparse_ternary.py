@@ -1,7 +1,7 @@
 """sparse_ternary: Golomb-Rice coded gaps before non-zero levels, and their signs, in one bit stream a layer.
 
-Header byte: the Rice parameter k. Then one code for each non-zero level and one for the end of the layer, highest bit
-of each byte first: gap >> k zeros, a one, the low k bits of the gap, highest first, and the sign, 1 for -1. The gap is
+A row of 16-bit words. The first is the Rice parameter k. Then one code for each non-zero level and one for the end of
+the layer, highest bit of each word first: gap >> k zeros, a one, the low k bits of the gap, highest first, and the sign, 1 for -1. The gap is
 the number of zeros before the level; the last one reaches the end of the layer and has sign 0. Gaps run over row ends,
 so a reader finds these by counting.
 """
@@ -29,14 +29,17 @@ def _pack(levels: np.ndarray) -> bytes:
     for place in range(k):
         stream[signs - 1 - place] = (gaps >> place) & 1
     stream[signs[:-1]] = negative
-    return bytes([k]) + np.packbits(stream).tobytes()
+    n_words = (n_bits + 15) // 16
+    words = np.packbits(np.append(stream, np.zeros(16 * n_words - n_bits, np.uint8))).view(">u2")
+    return np.append([k], words).astype("<u2").tobytes()
 
 
 def _unpack(data: bytes, rows: int, cols: int) -> np.ndarray:
-    k = data[0] if data else LARGEST_PARAMETER + 1
-    if k > LARGEST_PARAMETER:
+    words = np.frombuffer(data, "<u2", len(data) // 2)
+    if words.size == 0 or words[0] > LARGEST_PARAMETER:
         raise ValueError("sparse_ternary: the header is missing or damaged")
-    stream = np.unpackbits(np.frombuffer(data, np.uint8, offset=1))
+    k = int(words[0])
+    stream = np.unpackbits(words[1:].astype(">u2").view(np.uint8))
     gap_at, sign_at = _codes_at_every_bit(stream, k)
     # Each code leads to the next one, until the layer is full.
     gaps, signs = [], []
@@ -66,7 +69,7 @@ def _codes_at_every_bit(stream: np.ndarray, k: int) -> tuple[list[int], list[int
 def _size(levels: np.ndarray) -> int:
     gaps, _ = gaps_and_signs(levels)
     _, n_bits = _best_parameter(gaps)
-    return 1 + (n_bits + 7) // 8
+    return 2 + 2 * ((n_bits + 15) // 16)
 
 
 FORMAT = WeightFormat(
@@ -75,7 +78,7 @@ FORMAT = WeightFormat(
     lowest=-1,
     highest=1,
     sparse=True,
-    c_type="uint8_t",
+    c_type="int16_t",
     c_unpack="lam_sparse_ternary_unpack",
     c_positions="lam_sparse_ternary_positions",
     sources=format_files("sparse_ternary"),

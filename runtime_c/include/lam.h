@@ -30,7 +30,8 @@ enum lam_status {
  *   y = clamp(zero + floor((acc * multiplier + 2^(shift-1)) / 2^shift), low, high) */
 typedef struct {
     const int32_t *multiplier; /* 0 .. 2^31-1; one, or one per output channel */
-    const uint8_t *shift;      /* 1 .. 32, counted as multiplier; NULL: 32 everywhere */
+    const uint8_t *shift;      /* 1 .. 32, counted as multiplier, which is at least 2^30 where it is below 32;
+                                * NULL: 32 everywhere */
     uint8_t per_channel;       /* 0: multiplier[0] serves all channels */
     uint8_t zero;              /* zero point of y */
     uint8_t low, high;         /* range of y, activation function included */
@@ -43,12 +44,13 @@ typedef struct {
     uint32_t n_bits;     /* how many of them */
     uint32_t run;        /* state of the format, e.g. zeros still to come */
     uint32_t parameter;  /* header of the stream, once read */
+    const void *table;   /* part of the header that stays in memory, e.g. a codebook */
 } lam_stream;
 
 /* A stream at the first level of the packed ones. */
 static inline lam_stream lam_stream_of(const void *packed)
 {
-    lam_stream stream = {NULL, 0, 0, 0, 0};
+    lam_stream stream = {NULL, 0, 0, 0, 0, NULL};
     stream.next = packed;
     return stream;
 }

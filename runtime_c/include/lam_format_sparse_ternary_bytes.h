@@ -8,7 +8,6 @@
 extern "C" {
 #endif
 
-void lam_sparse_ternary_bytes_unpack(lam_stream *stream, int16_t *levels, uint32_t n);
 void lam_sparse_ternary_bytes_positions(lam_stream *stream, uint32_t cols, uint16_t *index, uint32_t capacity,
                                         uint32_t *plus, uint32_t *minus);
 

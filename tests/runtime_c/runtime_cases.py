@@ -36,11 +36,11 @@ def random_requant(rng: np.random.Generator, channels: int, spread: float, kinds
 
 
 def random_levels(rng: np.random.Generator, record: WeightFormat, rows: int, cols: int) -> np.ndarray:
-    """int16 levels over the format's whole range; of ternary ones a random share is zero."""
-    lowest, highest = max(record.lowest, -2000), min(record.highest, 2000)
-    levels = rng.integers(lowest, highest + 1, (rows, cols))
+    """int16 levels that the format holds, over its whole range; of sparse ones a random share is zero."""
+    alphabet = record.alphabet(rng, limit=2000)
+    levels = rng.choice(alphabet, (rows, cols))
     if rng.random() < 0.2:  # rows of extremes
-        levels[:] = rng.choice([lowest, highest], (rows, 1))
+        levels[:] = rng.choice([alphabet.min(), alphabet.max()], (rows, 1))
     if record.sparse:
         levels *= rng.random((rows, cols)) < rng.choice([0.0, 0.1, 0.5, 1.0])
     return levels.astype(np.int16)
@@ -143,8 +143,13 @@ def run_conv2d(
         return memory.read(y, conv.out_c * conv.pooled[0] * conv.pooled[1]).reshape(conv.out_c, *conv.pooled)
 
 
+#: The sparse convolutions: what each does is the same, on pixels of 16 and of 8 bits.
+SPARSE_KERNELS = ("lam_conv2d_sparse", "lam_conv2d_sparse_dsp", "lam_conv2d_sparse_dsp_lean")
+
+
 def run_conv2d_sparse(
     lam: Runtime,
+    kernel: str,
     record: WeightFormat,
     conv: Conv,
     levels: np.ndarray,
@@ -152,16 +157,15 @@ def run_conv2d_sparse(
     q: Requant,
     x: np.ndarray,
     band_rows: int,
-    copies: int,
 ) -> np.ndarray:
-    """lam_conv2d_sparse on a format with positions."""
+    """A sparse convolution on a format with positions, in exactly the scratch memory it asks for."""
     with lam.memory() as memory:
         desc = lam.ffi.new("lam_conv2d_sparse_desc *", {"shape": c_conv_shape(memory, conv, bias, q)})
         desc.positions = lam.function(record.c_positions)
         desc.weights = memory.bytes(record.pack(levels))
         desc.capacity = int((levels != 0).sum(1).max())
-        desc.band_rows, desc.copies = band_rows, copies
-        scratch = lam.lib.lam_conv2d_sparse_scratch(desc)
+        desc.band_rows = band_rows
+        scratch = lam.function(f"{kernel}_scratch")(desc)
         y = memory.blank(conv.out_c * conv.pooled[0] * conv.pooled[1])
-        lam.lib.lam_conv2d_sparse(desc, memory.array("uint8_t", x), y, memory.blank(scratch))
+        lam.function(kernel)(desc, memory.array("uint8_t", x), y, memory.blank(scratch))
         return memory.read(y, conv.out_c * conv.pooled[0] * conv.pooled[1]).reshape(conv.out_c, *conv.pooled)
