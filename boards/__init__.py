@@ -39,8 +39,9 @@ class Core:
     flags: tuple[str, ...]
     unaligned: bool  # a load may be unaligned
     dsp: bool  # SMLAD and its family
+    mve: bool  # vectors of integers (Arm's Helium)
     fpu: bool
-    long_multiply: bool  # 32 x 32 -> 64 bit in one instruction
+    long_multiply: bool  # 32 x 32 -> 64 bit in an instruction or two, not in a function
     startup: Path | None  # from reset to main; None: the operating system does that
     clock: Path | None  # lam_port_time; None: the port has it
     linker_script: Path | None
@@ -48,9 +49,14 @@ class Core:
     emulated_by: str | None  # the board on which this core's stack is measured when its own cannot run
 
     @property
+    def family(self) -> str:
+        """Cores that share assembly and start-up: cortex_m, riscv, or host."""
+        return self.startup.parent.name if self.startup else "host"
+
+    @property
     def features(self) -> frozenset[str]:
         """What a kernel may require of a core."""
-        return frozenset(name for name in ("dsp", "mve", "long_multiply") if getattr(self, name, False))
+        return frozenset(name for name in ("dsp", "mve", "long_multiply") if getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class Runner:
     command: tuple[str, ...]
     package: str  # Debian package that brings it; empty: nothing needed
     plugin: Path | None  # source of a QEMU plugin that counts instructions
+    trap_unaligned: bool  # the plugin ends the program at an unaligned access, which the emulator lets pass
     clock_arguments: tuple[str, ...]  # make the clock tick once per instruction
     clock_hz: int  # of lam_port_time
 
@@ -204,7 +211,7 @@ def _core(name: str) -> Core:
         name=name,
         title=facts["title"],
         flags=tuple(facts["flags"]),
-        **facts["can"],
+        **{"mve": False} | facts["can"],
         startup=_support(facts.get("startup")),
         clock=_support(facts.get("clock")),
         linker_script=_support(facts.get("linker_script")),
@@ -231,6 +238,7 @@ def _runner(board: dict | None) -> Runner | None:
         command=tuple(text.replace("{machine}", board.get("machine", "")) for text in facts["command"]),
         package=facts["package"],
         plugin=_support(facts.get("plugin")),
+        trap_unaligned=facts.get("trap_unaligned", False),
         clock_arguments=tuple(facts.get("clock_arguments", ())),
         clock_hz=board.get("clock_hz", 0),
     )

@@ -4,7 +4,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages=(gcc g++ make cmake python3-venv gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm dataset-fashion-mnist)
+packages=(
+    gcc g++ make cmake python3-venv
+    gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+    gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
+    dataset-fashion-mnist
+)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -14,7 +14,8 @@ void lam_port_write(const char *text);
 /* Ends the program and does not return; 0 is success. */
 void lam_port_exit(int code);
 
-/* After a hard fault of the instruction at pc: says so, ends the program and does not return. Cortex-M only. */
+/* After a fault (Cortex-M) or an exception (RISC-V) of the instruction at pc: says so, ends the program and does not
+ * return. */
 void lam_port_fault(uint32_t pc);
 
 /* Ticks of a clock that runs on, modulo 2^32; 0 where there is none. The first call starts it and may take an interrupt. */

@@ -39,6 +39,7 @@ def describe(board: boards.Board) -> dict[str, Any]:
         "ram": board.ram.size if board.ram else None,
         "unaligned": board.core.unaligned,
         "dsp": board.core.dsp,
+        "mve": board.core.mve,
         "compiler": board.compiler.cc,
         "compiler_installed": shutil.which(board.compiler.cc) is not None,
         "compiler_package": board.compiler.package,

@@ -79,18 +79,12 @@ def test_product_files_build_alone_and_run(any_board: str, optimize: str, tmp_pa
     flags = boards.product_flags(board, optimize)
     script = ["-T", flags.linker_script] if flags.linker_script else []
     sources = [name for name in files if name.endswith(".c")]
-    command = [
-        board.compiler.cc,
-        *flags.compile,
-        "-Werror",
-        *sources,
-        "main.c",
-        *flags.link,
-        *script,
-        "-o",
-        "product.elf",
-    ]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    objects = [Path(name).with_suffix(".o").name for name in (*sources, "main.c")]
+    for command in (
+        [*flags.compile, "-Werror", "-c", *sources, "main.c"],
+        [*objects, *flags.link, *script, "-o", "product.elf"],
+    ):
+        subprocess.run([board.compiler.cc, *command], cwd=tmp_path, check=True)
     if board.runner:
         line = [argument.replace("{elf}", "./product.elf") for argument in board.runner.command]
         done = subprocess.run(

@@ -41,9 +41,11 @@ def test_parts_add_up_and_hold_what_the_source_says(any_board: str, cache: Path)
     assert (found.flash_weights, found.ram_arena) == (300, 512)
     assert found.flash_code > 0
     if boards.load(any_board).ram:
-        # Vectors, the table, the initial value of the counter.
-        assert found.flash_other == 16 * 4 + 8 * 4 + 4
-        assert found.ram_static == 4 + 40 + 4  # the end of the variables is aligned to 8 bytes
+        # Vectors, the table, the initial value of the counter. Arrays lie at multiples of 8 on some cores, so there may
+        # be a gap before them; and where there is none at the end, the end of the variables is aligned to 8 bytes.
+        vectors = 16 * 4 if boards.load(any_board).core.family == "cortex_m" else 0
+        assert found.flash_other - (vectors + 8 * 4 + 4) in (0, 4)
+        assert found.ram_static - (4 + 40) in (0, 4)
 
 
 def test_weights_count_byte_by_byte(any_board: str, cache: Path):

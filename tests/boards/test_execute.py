@@ -148,7 +148,8 @@ def test_stack_overflow_is_an_error(sample: int, run: Run, model: Callable[..., 
 
 
 def test_unaligned_load_faults_where_the_board_says_so(emulated: str, run: Run, model: Callable[..., str]):
-    load = '__asm__ volatile("ldr %0, [%1]" : "=r"(word) : "r"(x + 1) : "memory");'
+    load = {"cortex_m": "ldr %0, [%1]", "riscv": "lw %0, 0(%1)"}[boards.load(emulated).core.family]
+    load = f'__asm__ volatile("{load}" : "=r"(word) : "r"(x + 1) : "memory");'
     text = model(f"uint32_t word; {load} y[0] = (uint8_t)word; return 0;")
     if boards.load(emulated).unaligned:
         assert run(emulated, text, bytes(range(8))).outputs[0] == 1
@@ -157,18 +158,32 @@ def test_unaligned_load_faults_where_the_board_says_so(emulated: str, run: Run, 
             run(emulated, text)
 
 
+UNDEFINED = {"cortex_m": "udf #0", "riscv": "unimp"}
+
+
 def test_hard_fault_is_an_error_that_says_where(emulated: str, run: Run, model: Callable[..., str]):
     with pytest.raises(ExecutionFailed, match=f"{emulated}: hard fault at 0x[0-9a-f]{{8}} in m_run"):
-        run(emulated, model('y[0] = x[0]; __asm__ volatile("udf #0"); return 0;'), timeout=20)
+        run(
+            emulated,
+            model(f'y[0] = x[0]; __asm__ volatile("{UNDEFINED[boards.load(emulated).core.family]}"); return 0;'),
+            timeout=20,
+        )
 
 
 def test_fault_without_a_stack_is_an_error(emulated: str, run: Run, model: Callable[..., str]):
-    """The processor cannot take the exception and locks up, or takes it and has nothing to say it with."""
-    text = model('y[0] = x[0]; __asm__ volatile("movs r0, #0; mov sp, r0; udf #0" ::: "r0"); return 0;')
+    """The processor cannot take the exception and locks up, or takes it and has nothing to say it with. RISC-V needs no
+    stack to take it."""
+    text = {
+        "cortex_m": 'y[0] = x[0]; __asm__ volatile("movs r0, #0; mov sp, r0; udf #0" ::: "r0"); return 0;',
+        "riscv": 'y[0] = x[0]; __asm__ volatile("li sp, 0; sw x0, -4(sp)" ::: "memory"); return 0;',
+    }[boards.load(emulated).core.family]
+    text = model(text)
     with pytest.raises(ExecutionFailed, match=f"board {emulated}: ") as raised:
         run(emulated, text, timeout=20)
     if emulated == "qemu_mps2_an386":
         assert "locked up" in str(raised.value)
+    if boards.load(emulated).core.family == "riscv":
+        assert "hard fault at 0x" in str(raised.value)
 
 
 def test_crash_on_the_host_is_an_error(run: Run, model: Callable[..., str]):
@@ -211,7 +226,10 @@ def test_missing_emulator_names_its_package(
     board = boards.load(emulated)
     elf = program(board, model())
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(PlatformError, match=r"qemu-system-arm is not installed.*apt-get install qemu-system-arm"):
+    assert board.runner is not None
+    command, package = board.runner.command[0], board.runner.package
+    assert command.startswith("qemu-system-") and package.startswith("qemu-system-")
+    with pytest.raises(PlatformError, match=f"{command} is not installed.*apt-get install {package}"):
         execute(board, elf, bytes(8), run_symbol="m_run")
 
 

@@ -3,6 +3,12 @@
 
 #define PATTERN 0x4c616d65u
 
+#ifdef __riscv
+#define READ_SP "mv %0, sp"
+#else
+#define READ_SP "mov %0, sp"
+#endif
+
 /* Of the linker script: the end of the variables, and so the last word a stack may use. */
 extern uint32_t lam_stack_limit[];
 
@@ -10,7 +16,7 @@ int lam_stack_measure(int (*function)(void), uint32_t *bytes)
 {
     /* Read after this function has pushed all it pushes: the frame of the callee begins right here. */
     uint32_t *top;
-    __asm__ volatile("mov %0, sp" : "=r"(top));
+    __asm__ volatile(READ_SP : "=r"(top));
     uint32_t *bottom = lam_stack_limit;
     *bytes = 0;
     if (top <= bottom) {
