@@ -65,7 +65,8 @@ def execute(
 ) -> Execution:
     """Runs `elf`, built by lamella.build with its harness, over `samples` (each = all inputs one after the other).
 
-    `count` counts where the board can, `segments` also by layer, `blocks` also which code the first sample executed. `trace` wants a program compiled with LAM_TRACE_FILE.
+    `count` counts where the board can, `segments` also by layer, `blocks` also which code the first sample executed.
+    `trace` wants a program compiled with LAM_TRACE_FILE.
     `timeout` in seconds, default a minute and two seconds a sample; `progress(done, all)` is called now and then.
     LAMELLA_COUNT=icount counts by the clock of the emulated machine (within one tick of at most 63 instructions, in total
     only), which is also done where QEMU loads no plugin; LAMELLA_COUNT=plugin forbids that.

@@ -9,7 +9,10 @@ from lamella.codegen.operators.add import Add
 
 
 def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
-    work = {"lam_add.call": 1, "lam_add.value": graph.tensors[node.output].bytes}
+    at: Add = node.attributes
+    below_one = max(at.multipliers) < 1 << min(at.shift, 31)  # has a faster loop on cores that multiply to 64 bits
+    pixel = "value" if below_one else "large_value"
+    work = {"lam_add.call": 1, f"lam_add.{pixel}": graph.tensors[node.output].bytes}
     yield Choice("lam_add", work=work)
 
 
