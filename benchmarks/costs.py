@@ -41,26 +41,27 @@ MEASURED_ON = {
     "rv32imac": "qemu_riscv32_virt",
 }
 OBJECTIVE = {"-Os": "flash", "-O2": "balanced", "-O3": "speed"}
-WANTED = 12  # layers for each kernel and format
+PER_KERNEL, PER_FORMAT = 40, 4  # layers that every kernel gets, and with every format at least
 PROGRAM_BYTES = 200_000  # of inputs, outputs, scratch and weights in one program: the smallest machine has 512 KiB
-SLACK = 3  # layers drawn per option wanted before a rare one is given up
+DRAWN = 1200  # layers, after which a rare combination is given up
 
 
 def draws(board: Board, optimize: str, seed: int = 1) -> Iterator[tuple[shapes.Layer, Choice]]:
-    """Layers and ways to run them, until every kernel has had WANTED layers with every format it can take."""
+    """Layers and ways to run them: PER_KERNEL for each kernel, its formats in turn, each at least PER_FORMAT times."""
     target = pipeline.target_of(board, optimize)
     rng = random.Random(seed)
     had: Counter = Counter()
-    for k in range(WANTED * 60):
+    for k in range(DRAWN):
         layer = shapes.varied(rng, k)
         (node,) = layer.graph.nodes
-        ways: dict[tuple, list[Choice]] = {}
+        ways: dict[str, dict[str | None, list[Choice]]] = {}
         for choice in kernels.options(layer.graph, node, target):
-            ways.setdefault((choice.kernel, choice.format), []).append(choice)
-        for key, choices in sorted(ways.items(), key=str):
-            if had[key] < WANTED:
-                had[key] += 1
-                yield layer, rng.choice(choices)
+            ways.setdefault(choice.kernel, {}).setdefault(choice.format, []).append(choice)
+        for kernel, formats in sorted(ways.items()):
+            rarest = min(formats, key=lambda name, kernel=kernel: (had[kernel, name], str(name)))
+            if had[kernel] < PER_KERNEL or had[kernel, rarest] < PER_FORMAT:
+                had.update([kernel, (kernel, rarest)])
+                yield layer, rng.choice(formats[rarest])
 
 
 def measure(board: Board, optimize: str) -> list[tuple[Choice, float]]:

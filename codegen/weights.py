@@ -59,7 +59,7 @@ def array(levels: np.ndarray, format_name: str) -> Array:
     """The packed levels as a C array."""
     record = formats.get(format_name)
     rows = matrix(levels)
-    dtype = {"uint8_t": "u1", "int8_t": "i1", "int16_t": "<i2"}[record.c_type]
+    dtype = {"uint8_t": "u1", "int8_t": "i1", "int16_t": "<i2", "uint32_t": "<u4"}[record.c_type]
     values = np.frombuffer(record.pack(rows), dtype)
     density = np.count_nonzero(rows) / max(rows.size, 1)
     comment = f"{record.name}, {rows.shape[0]} x {rows.shape[1]} levels, {100 * density:.1f} % not zero, {values.nbytes} bytes"

@@ -6,7 +6,7 @@ import numpy as np
 
 from lamella.codegen import weights
 from lamella.codegen.cdata import Array, Struct
-from lamella.codegen.ir import Graph, Node
+from lamella.codegen.ir import Graph, Node, Requant
 from lamella.codegen.kernels import structs
 from lamella.codegen.operators.dense import Dense
 
@@ -30,3 +30,10 @@ def shape(graph: Graph, node: Node) -> Struct:
             "batch": batch(graph, node),
         },
     )
+
+
+def stored(q: Requant) -> str:
+    """How results are requantised: "wide" where scales reach one half, else "full" range or "narrow"."""
+    if (q.shift != 32).any():
+        return "wide"
+    return "full" if (q.low, q.high) == (0, 255) else "narrow"

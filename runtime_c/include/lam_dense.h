@@ -40,6 +40,32 @@ typedef struct {
 } lam_dense_sparse_desc;
 void lam_dense_sparse(const lam_dense_sparse_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
 
+/* Levels in blocks of two or four rows, each kernel with a weight format of its own (docs/FORMATS.md). _pairs: for
+ * cores with DSP instructions, scratch: 2 * units * columns of a unit bytes. _quads, _bytes: for all others, scratch:
+ * units * columns of a unit bytes, NULL where that is cols. A unit has 2, 4, 5, 8 or 10 columns, by the format. */
+typedef struct {
+    lam_dense_shape shape;
+    const uint32_t *weights;
+    uint16_t units; /* of a block: cols divided by the columns of a unit, rounded up */
+    uint16_t chunk; /* units whose products the lanes of the inner loop can hold, whatever x: the generator has proved it */
+} lam_dense_blocks_desc;
+void lam_dense_int8_pairs(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+void lam_dense_int8_quads(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+void lam_dense_int4_pairs(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+void lam_dense_int4_quads(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+void lam_dense_int2_pairs(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+void lam_dense_int2_quads(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+void lam_dense_ternary_pairs(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+void lam_dense_ternary_quads(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+void lam_dense_ternary_bytes(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
+
+/* Ternary weights as ready columns, format sparse_ternary_index. */
+typedef struct {
+    lam_dense_shape shape;
+    const uint8_t *weights;
+} lam_dense_index_desc;
+void lam_dense_index(const lam_dense_index_desc *d, const uint8_t *x, uint8_t *y);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,6 +7,7 @@
 #define LAM_REQUANT_H
 
 #include "lam.h"
+#include "lam_simd.h"
 
 /* Cores without a 32 x 32 -> 64 bit multiplication: the compiler would call a library function for each pixel. */
 #ifndef LAM_NO_LONG_MULTIPLY
@@ -45,10 +46,12 @@ static inline lam_requant_one lam_requant_of(const lam_requant *q, uint32_t chan
 static inline int32_t lam_scale_by_2_32(int32_t acc, int32_t multiplier)
 {
 #if LAM_NO_LONG_MULTIPLY
+#ifndef __OPTIMIZE_SIZE__
     /* Most accumulators have 16 bits: then two multiplications do, and nothing overflows. */
     if ((int16_t)acc == acc) {
         return (acc * (multiplier >> 16) + (acc * (multiplier & 0xffff) >> 16) + 0x8000) >> 16;
     }
+#endif
     /* Schoolbook in halves. `middle` and `cross` count 2^16; their sum could overflow, so only its carry is taken. */
     uint32_t low = (uint32_t)acc & 0xffffu, m_low = (uint32_t)multiplier & 0xffffu;
     int32_t high = acc >> 16, m_high = multiplier >> 16;
@@ -67,12 +70,19 @@ static inline uint8_t lam_clamp(int32_t value, int32_t low, int32_t high)
     return (uint8_t)(value > high ? high : value);
 }
 
-/* Shifts below 32 belong to scales of one half and more, so the result may leave int32_t. */
+/* Shifts below 32 belong to scales of one half and more, and so to multipliers of 2^30 and more. The accumulator times
+ * 2^(32 - shift) gives the same number with a shift of 32; one too large for that has its result far outside any range. */
 static inline uint8_t lam_requant_wide(lam_requant_one q, int32_t acc)
 {
-    int64_t value = (((int64_t)acc * q.multiplier + ((int64_t)1 << (q.shift - 1u))) >> q.shift) + q.zero;
-    value = value < q.low ? q.low : value;
-    return (uint8_t)(value > q.high ? q.high : value);
+    const uint32_t up = 32u - q.shift;
+    const int32_t limit = INT32_MAX >> up;
+    if (acc > limit) {
+        return (uint8_t)q.high;
+    }
+    if (acc < -limit) {
+        return (uint8_t)q.low;
+    }
+    return lam_clamp(lam_scale_by_2_32((int32_t)((uint32_t)acc << up), q.multiplier) + q.zero, q.low, q.high);
 }
 
 static inline uint8_t lam_requant_apply(lam_requant_one q, int32_t acc)
@@ -81,6 +91,38 @@ static inline uint8_t lam_requant_apply(lam_requant_one q, int32_t acc)
         return lam_requant_wide(q, acc);
     }
     return lam_clamp(lam_scale_by_2_32(acc, q.multiplier) + q.zero, q.low, q.high);
+}
+
+/* Requantisation of accumulators that are known to fit in 16 bits, with a shift of 32 and the range 0 .. 255:
+ *   floor((floor(acc * multiplier / 2^16) + round) / 2^16), round = zero * 2^16 + 2^15,
+ * which is the same number: what the inner division drops is less than one, and round is whole. Nothing overflows. */
+static inline int32_t lam_round_of(int32_t zero)
+{
+    return (int32_t)((uint32_t)zero << 16 | 0x8000u);
+}
+
+/* high: the accumulator times 2^16. */
+static inline uint8_t lam_requant_short(int32_t high, int32_t multiplier, int32_t round)
+{
+#if LAM_NO_LONG_MULTIPLY
+    const int32_t acc = high >> 16;
+    const int32_t scaled = acc * (multiplier >> 16) + round + (acc * (multiplier & 0xffff) >> 16);
+    const int32_t value = scaled >> 16;
+    return (uint8_t)((uint32_t)value <= 255u ? value : ~(value >> 31));
+#else
+    return (uint8_t)lam_usat8_high16((int32_t)((int64_t)high * multiplier >> 32) + round);
+#endif
+}
+
+/* The lower, and the upper, of two accumulators in a word low + 2^16 * high, both with sign: 2^16 times that. */
+static inline int32_t lam_requant_low16(uint32_t word)
+{
+    return (int32_t)(word << 16);
+}
+
+static inline int32_t lam_requant_high16(uint32_t word)
+{
+    return (int32_t)(word - (uint32_t)lam_low16(word));
 }
 
 #endif

@@ -15,7 +15,11 @@ from lamella.codegen.ir import Target
 from lamella.codegen.operators import conv2d
 
 OPERATORS = sorted(operators.operators())
-TARGETS = [Target("unaligned", unaligned=True), Target("aligned", unaligned=False)]
+TARGETS = [
+    Target("dsp", features=frozenset({"dsp", "long_multiply"})),
+    Target("no dsp", features=frozenset({"long_multiply"})),
+    Target("aligned", unaligned=False),
+]
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -71,14 +75,17 @@ def test_macs_and_details_are_given(name):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(graph=graphs(conv2d.sample))
-def test_planned_scratch_is_what_the_sparse_kernel_says(lam, graph):
-    _ffi, lib = lam
+def test_planned_bands_are_what_the_sparse_kernels_say(lam, graph):
+    ffi, lib = lam
     (node,) = graph.nodes
     for choice in options(graph, node):
-        if choice.kernel == "lam_conv2d_sparse":
+        if choice.kernel.startswith("lam_conv2d_sparse"):
             chosen = replace(node, choice=choice)
             built = Built(lam, kernels.get(chosen.choice.kernel).describe(graph, chosen))
-            assert lib.lam_conv2d_sparse_scratch(built.pointer) == choice.scratch_bytes
+            assert getattr(lib, f"{choice.kernel}_scratch")(built.pointer) == choice.scratch_bytes
+            planned = bytes(ffi.buffer(ffi.addressof(built.pointer, "band")))
+            getattr(lib, f"{choice.kernel}_plan")(built.pointer)
+            assert bytes(ffi.buffer(ffi.addressof(built.pointer, "band"))) == planned, choice
 
 
 def test_reference_conv_equals_plain_loops():

@@ -165,6 +165,7 @@ def run_conv2d_sparse(
         desc.weights = memory.bytes(record.pack(levels))
         desc.capacity = int((levels != 0).sum(1).max())
         desc.band_rows = band_rows
+        lam.function(f"{kernel}_plan")(desc)
         scratch = lam.function(f"{kernel}_scratch")(desc)
         y = memory.blank(conv.out_c * conv.pooled[0] * conv.pooled[1])
         lam.function(kernel)(desc, memory.array("uint8_t", x), y, memory.blank(scratch))

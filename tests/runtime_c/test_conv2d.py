@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime_cases import checks, convs, random_levels, random_pixels, random_requant, run_conv2d, run_conv2d_sparse
+from runtime_cases import (
+    SPARSE_KERNELS,
+    checks,
+    convs,
+    random_levels,
+    random_pixels,
+    random_requant,
+    run_conv2d,
+    run_conv2d_sparse,
+)
 from runtime_library import Runtime
 from runtime_reference import Conv, Pool, Requant, conv2d, conv2d_accumulators
 
@@ -36,13 +45,13 @@ def test_conv2d_matches_reference(lam: Runtime, record, conv: Conv, seed: int):
 
 
 @pytest.mark.parametrize("record", SPARSE, ids=lambda r: r.name)
-@pytest.mark.parametrize("copies", [1, 2])
+@pytest.mark.parametrize("kernel", SPARSE_KERNELS)
 @CHECKS
 @given(conv=convs(), seed=SEEDS, data=st.data())
-def test_conv2d_sparse_matches_reference(lam: Runtime, record, copies: int, conv: Conv, seed: int, data):
+def test_conv2d_sparse_matches_reference(lam: Runtime, record, kernel: str, conv: Conv, seed: int, data):
     levels, bias, q, x = random_layer(seed, record, conv)
     band_rows = data.draw(st.integers(1, conv.pooled[0]), label="band_rows")
-    y = run_conv2d_sparse(lam, record, conv, levels, bias, q, x, band_rows, copies)
+    y = run_conv2d_sparse(lam, kernel, record, conv, levels, bias, q, x, band_rows)
     np.testing.assert_array_equal(y, conv2d(conv, levels, bias, q, x))
 
 
@@ -59,8 +68,8 @@ def test_sparse_lanes_hold_the_largest_sums(lam: Runtime, record, sign: int, cha
     bias = np.array([-sign * 255 * conv.cols, 0])
     # The first row comes out at accumulators of 0, each step of which is seen; the second one far from 0.
     q = Requant(np.array([2**30, 2**31 // 500]), np.array([30, 32]), zero=100)
-    for copies in (1, 2):
-        y = run_conv2d_sparse(lam, record, conv, levels, bias, q, x, 5, copies)
+    for kernel in SPARSE_KERNELS:
+        y = run_conv2d_sparse(lam, kernel, record, conv, levels, bias, q, x, 5)
         np.testing.assert_array_equal(y, conv2d(conv, levels, bias, q, x))
 
 
@@ -78,8 +87,8 @@ def test_sparse_bands_of_any_height_agree(lam: Runtime, kind: int, shape: tuple[
     q = Requant(np.array([2**27]), None, zero=128)
     expected = conv2d(conv, levels, bias, q, x)
     for band_rows in range(1, conv.pooled[0] + 1):
-        for copies in (1, 2):
-            y = run_conv2d_sparse(lam, record, conv, levels, bias, q, x, band_rows, copies)
+        for kernel in SPARSE_KERNELS:
+            y = run_conv2d_sparse(lam, kernel, record, conv, levels, bias, q, x, band_rows)
             np.testing.assert_array_equal(y, expected)
 
 
@@ -95,8 +104,9 @@ def test_rows_between_windows_are_left_out(lam: Runtime, kind: int, kernel: int)
         x = rng.integers(0, 256, (2, 17, 13)).astype(np.uint8)
         q = Requant(np.array([2**29]), None, zero=128)
         expected = conv2d(conv, levels, np.zeros(3), q, x)
-        y = run_conv2d_sparse(lam, record, conv, levels, np.zeros(3), q, x, conv.pooled[0], 1)
-        np.testing.assert_array_equal(y, expected)
+        for function in SPARSE_KERNELS:
+            y = run_conv2d_sparse(lam, function, record, conv, levels, np.zeros(3), q, x, conv.pooled[0])
+            np.testing.assert_array_equal(y, expected)
 
 
 def test_requantised_result_may_leave_int32(lam: Runtime):

@@ -1,0 +1,16 @@
+#include "lam_conv2d_depthwise_tile.h"
+
+static void lam_depthwise_5x5_stride1(const lam_depthwise_channel *t, const uint16_t *band, uint32_t rows, uint8_t *y)
+{
+    lam_depthwise_rows(t, band, rows, y, 5, 1);
+}
+
+static void lam_depthwise_5x5_stride2(const lam_depthwise_channel *t, const uint16_t *band, uint32_t rows, uint8_t *y)
+{
+    lam_depthwise_rows(t, band, rows, y, 5, 2);
+}
+
+void lam_conv2d_depthwise_5x5(const lam_conv2d_depthwise_desc *d, const uint8_t *x, uint8_t *y, void *scratch)
+{
+    lam_depthwise_run(d, x, y, scratch, d->shape.stride_w == 1 ? lam_depthwise_5x5_stride1 : lam_depthwise_5x5_stride2);
+}
