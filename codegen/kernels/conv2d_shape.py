@@ -1,9 +1,7 @@
 """What the descriptors of all convolution kernels contain."""
 
-import numpy as np
-
 from lamella.codegen import weights
-from lamella.codegen.cdata import Array, Struct, Symbol
+from lamella.codegen.cdata import Struct, Symbol
 from lamella.codegen.ir import Graph, Node
 from lamella.codegen.kernels import structs
 from lamella.codegen.operators.conv2d import Conv2d, conv_size
@@ -16,17 +14,16 @@ def shape(graph: Graph, node: Node) -> Struct:
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.output]
     rows, cols = conv_size(graph, node)
     w = a.window
-    bias = weights.folded_bias(a.levels, a.bias, x.quantization.zero)
     pool = a.pool.window if a.pool else Window((1, 1))
     average = a.pool is not None and a.pool.kind == "average"
     return Struct(
         "",
         {
-            "bias": Array("bias", "int32_t", bias.astype(np.int32), "zero point of the input folded in"),
+            **structs.bias(weights.folded_bias(a.levels, a.bias, x.quantization.zero)),
             "q": structs.requant(a.requant),
             "in_c": x.shape[1], "in_h": x.shape[2], "in_w": x.shape[3],
             "out_c": a.levels.shape[0], "out_h": rows, "out_w": cols,
-            "groups": a.groups,
+            "group_in_c": a.levels.shape[1], "group_out_c": a.levels.shape[0] // a.groups,
             "kernel_h": w.kernel[0], "kernel_w": w.kernel[1],
             "stride_h": w.stride[0], "stride_w": w.stride[1],
             "dilation_h": w.dilation[0], "dilation_w": w.dilation[1],

@@ -77,7 +77,7 @@ def block_kernel(
     def describe(graph: Graph, node: Node) -> Struct:
         levels = node.attributes.levels
         fields = {
-            "shape": dense_shape.shape(graph, node),
+            "shape": dense_shape.shape(graph, node, wide_bias=True),
             "weights": weights.array(levels, name),
             "units": blocks.units(levels.shape[1]),
             "chunk": chunk_of(levels),

@@ -39,7 +39,7 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
 
 def _describe(graph: Graph, node: Node) -> Struct:
     array = weights.array(node.attributes.levels, FORMAT)
-    return Struct("lam_dense_index_desc", {"shape": dense_shape.shape(graph, node), "weights": array})
+    return Struct("lam_dense_index_desc", {"shape": dense_shape.shape(graph, node, wide_bias=True), "weights": array})
 
 
 KERNEL = Kernel(

@@ -2,10 +2,8 @@
 
 from math import prod
 
-import numpy as np
-
 from lamella.codegen import weights
-from lamella.codegen.cdata import Array, Struct
+from lamella.codegen.cdata import Struct
 from lamella.codegen.ir import Graph, Node, Requant
 from lamella.codegen.kernels import structs
 from lamella.codegen.operators.dense import Dense
@@ -16,14 +14,14 @@ def batch(graph: Graph, node: Node) -> int:
     return prod(graph.tensors[node.inputs[0]].shape[:-1])
 
 
-def shape(graph: Graph, node: Node) -> Struct:
-    """lam_dense_shape of a node."""
+def shape(graph: Graph, node: Node, wide_bias: bool = False) -> Struct:
+    """lam_dense_shape of a node; `wide_bias` for kernels that read biases of 32 bits only."""
     a: Dense = node.attributes
     bias = weights.folded_bias(a.levels, a.bias, graph.tensors[node.inputs[0]].quantization.zero)
     return Struct(
         "",
         {
-            "bias": Array("bias", "int32_t", bias.astype(np.int32), "zero point of the input folded in"),
+            **structs.bias(bias, wide_bias),
             "q": structs.requant(a.requant),
             "rows": a.levels.shape[0],
             "cols": a.levels.shape[1],

@@ -37,6 +37,12 @@ typedef struct {
     uint8_t low, high;         /* range of y, activation function included */
 } lam_requant;
 
+/* Entry i of a list of biases: int16_t where all fit (narrow), else int32_t. */
+static inline int32_t lam_bias_at(const void *bias, uint8_t narrow, uint32_t i)
+{
+    return narrow ? ((const int16_t *)bias)[i] : ((const int32_t *)bias)[i];
+}
+
 /* Reads the levels of a layer one after the other, in row order. lam_stream_of starts it. */
 typedef struct {
     const uint8_t *next; /* first byte not yet read */

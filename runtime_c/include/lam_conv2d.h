@@ -27,16 +27,17 @@ typedef struct {
  * with x = in_zero outside the image, and g the first input channel of the group of o.
  * bias holds the correction for the zero point of x already. */
 typedef struct {
-    const int32_t *bias; /* out_c */
+    const void *bias; /* out_c, for lam_bias_at */
     lam_requant q;
     uint16_t in_c, in_h, in_w;
     uint16_t out_c, out_h, out_w; /* before pooling */
-    uint16_t groups;              /* divides in_c and out_c */
+    uint16_t group_in_c, group_out_c; /* of each group: in_c and out_c, unless there are several */
     uint16_t kernel_h, kernel_w;
     uint16_t stride_h, stride_w;
     uint16_t dilation_h, dilation_w;
     uint16_t pad_top, pad_left;
     uint8_t in_zero;
+    uint8_t narrow_bias;
     lam_fused_pool pool;
 } lam_conv2d_shape;
 
@@ -44,11 +45,11 @@ typedef struct {
 typedef struct {
     lam_conv2d_shape shape;
     lam_unpack_fn *unpack;
-    const void *weights; /* out_c rows of (in_c / groups) * kernel_h * kernel_w levels, packed */
+    const void *weights; /* out_c rows of group_in_c * kernel_h * kernel_w levels, packed */
 } lam_conv2d_desc;
 
 /* x: in_c * in_h * in_w. y: out_c * pool.out_h * pool.out_w.
- * scratch: one row of levels, 2 * (in_c / groups) * kernel_h * kernel_w bytes. */
+ * scratch: one row of levels, 2 * group_in_c * kernel_h * kernel_w bytes. */
 void lam_conv2d(const lam_conv2d_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
 
 /* How a sparse convolution keeps its input; lam_conv2d_sparse_band.h tells why. Worked out by the generator, or by
@@ -147,7 +148,7 @@ size_t lam_conv2d_columns_scratch(const lam_conv2d_mac_desc *d);
 size_t lam_conv2d_bytes_scratch(const lam_conv2d_mac_desc *d);
 size_t lam_conv2d_lanes_scratch(const lam_conv2d_mac_desc *d);
 
-/* Depthwise: groups == in_c, so that each output channel sees one input channel; no pooling. Each input channel is
+/* Depthwise: group_in_c == 1, so that each output channel sees one input channel; no pooling. Each input channel is
  * widened to 16 bits, with its padding, and read by all its output channels. */
 typedef struct {
     lam_conv2d_shape shape;

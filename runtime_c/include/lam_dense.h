@@ -9,11 +9,12 @@ extern "C" {
 #endif
 
 typedef struct {
-    const int32_t *bias; /* rows; holds the correction for the zero point of x already */
+    const void *bias; /* rows, for lam_bias_at; holds the correction for the zero point of x already */
     lam_requant q;
     uint16_t rows;
     uint16_t cols;
     uint16_t batch; /* vectors in x and in y, one after the other */
+    uint8_t narrow_bias; /* 0 where a kernel does not say that it may be 1 */
 } lam_dense_shape;
 
 /* Any weight format that unpacks. */
@@ -47,7 +48,7 @@ typedef struct {
     lam_dense_shape shape;
     const uint32_t *weights;
     uint16_t units; /* of a block: cols divided by the columns of a unit, rounded up */
-    uint16_t chunk; /* units whose products the lanes of the inner loop can hold, whatever x: the generator has proved it */
+    uint16_t chunk; /* units whose products the lanes of the inner loop hold whatever x is: proved by the generator */
 } lam_dense_blocks_desc;
 void lam_dense_int8_pairs(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
 void lam_dense_int8_quads(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);

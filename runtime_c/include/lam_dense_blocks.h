@@ -1,14 +1,18 @@
 /* What the dense kernels share that compute several rows at a time; for them only.
  *
- * In most of them the levels of a block lie in units: a few columns of all its rows, in whole words, packed so that the inner loop
- * multiplies what it loads with as little unpacking as possible (docs/FORMATS.md). Rows and columns that fill the last
- * block or unit hold level 0. All rows of a block but the last are stored without sign, `offset` added to their levels;
- * that is taken back once per row, by the sum of the inputs.
+ * In most of them the levels of a block of two or four rows lie in units: a few columns of all its rows, in whole
+ * words, packed so that the inner loop multiplies what it loads with as little unpacking as possible
+ * (docs/FORMATS.md). Rows and columns that fill the last block or unit hold level 0. Where levels are stored with an
+ * offset, the sum of the inputs takes it back, once a row.
  */
 #ifndef LAM_DENSE_BLOCKS_H
 #define LAM_DENSE_BLOCKS_H
 
 #include "lam_dense.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "these kernels read bytes and half words of words by their place: little endian cores only"
+#endif
 
 /* Rows from one requantisation to the next: a multiple of every block. */
 #define LAM_DENSE_GROUP 16u
@@ -32,11 +36,11 @@ typedef lam_dense_input lam_dense_prepare_fn(const uint8_t *x, uint32_t cols, ui
 typedef struct {
     lam_dense_dot_fn *dot;
     lam_dense_prepare_fn *prepare;
-    uint8_t rows;        /* of a block: 2 or 4 */
-    uint8_t blocks;      /* that one call of dot computes: 1 or 2 */
-    uint8_t cols, words; /* of a unit */
-    uint8_t x_bytes;     /* of an element that dot reads */
-    uint8_t period;      /* 2 or 4: in the last of so many rows .. */
+    uint8_t rows;         /* of a block: 2 or 4 */
+    uint8_t blocks;       /* that one call of dot computes: 1 or 2 */
+    uint8_t cols, words;  /* of a unit */
+    uint8_t x_bytes;      /* of an element that dot reads */
+    uint8_t period;       /* 2 or 4: in the last of so many rows .. */
     int16_t offset, last; /* .. sums contain last * the sum of the inputs, in the others offset * that */
 } lam_dense_layout;
 
@@ -56,8 +60,8 @@ static inline void lam_dense_add(int32_t *sum, uint32_t more)
 }
 
 /* Hints to compilers that else lose their way in long bodies of loops. KEEP: a constant belongs into a register (a mask
- * and a shift are then one instruction on Thumb-2). STEP: load nothing from below in advance; as many inputs and factors
- * as a body has would not fit into registers. STEP16: the same for cores with 16 registers. */
+ * and a shift are then one instruction on Thumb-2). STEP: load nothing from below in advance; as many inputs and
+ * factors as a body has would not fit into registers. STEP16: the same for cores with 16 registers. */
 #if defined(__GNUC__)
 #define LAM_DENSE_KEEP(value) __asm__("" : "+r"(value))
 #define LAM_DENSE_STEP() __asm__ volatile("" : : : "memory")

@@ -106,16 +106,16 @@ void lam_conv2d(const lam_conv2d_desc *d, const uint8_t *x, uint8_t *y, void *sc
     t.s = s;
     t.x = x;
     t.level = level;
-    t.channels = (uint32_t)s->in_c / s->groups;
+    t.channels = s->group_in_c;
     const uint32_t cols = t.channels * s->kernel_h * s->kernel_w;
-    uint32_t left_in_group = (uint32_t)s->out_c / s->groups;
+    uint32_t left_in_group = s->group_out_c;
     for (uint32_t o = 0; o < s->out_c; o++, left_in_group--) {
         if (left_in_group == 0) {
-            left_in_group = (uint32_t)s->out_c / s->groups;
+            left_in_group = s->group_out_c;
             t.x += (size_t)t.channels * s->in_h * s->in_w;
         }
         d->unpack(&stream, level, cols);
-        t.bias = s->bias[o];
+        t.bias = lam_bias_at(s->bias, s->narrow_bias, o);
         t.all_outside = 0;
         for (uint32_t i = 0; i < cols; i++) {
             t.all_outside += s->in_zero * level[i];

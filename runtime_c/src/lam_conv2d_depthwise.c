@@ -232,7 +232,7 @@ void lam_depthwise_run(const lam_conv2d_depthwise_desc *d, const uint8_t *x, uin
                 lam_depthwise_prepare(levels + m * p.taps, s->kernel_h, s->kernel_w, words);
                 t.q = lam_requant_of(&s->q, o + m);
                 t.split = lam_depthwise_split_of(t.q, d->split);
-                words[p.taps] = (uint32_t)s->bias[o + m];
+                words[p.taps] = (uint32_t)lam_bias_at(s->bias, s->narrow_bias, o + m);
                 words[p.taps + 1u] = (uint32_t)t.q.multiplier;
                 words[p.taps + 2u] = (uint32_t)t.q.zero;
                 rows(&t, band, out_rows, y + (o + m) * out_plane + (size_t)first * s->out_w);

@@ -22,7 +22,7 @@ static lam_mac_band lam_mac_band_of(const lam_conv2d_mac_desc *d, const lam_mac_
     const uint32_t reach_h = (s->kernel_h - 1u) * s->dilation_h + 1u;
     const uint32_t reach_w = (s->kernel_w - 1u) * s->dilation_w + 1u;
     lam_mac_band b;
-    b.channels = (uint32_t)s->in_c / s->groups;
+    b.channels = s->group_in_c;
     b.planes = (b.channels + layout->deep - 1u) / layout->deep;
     b.columns = (s->kernel_w + layout->wide - 1u) / layout->wide;
     b.out_w = (s->pool.out_w - 1u) * s->pool.stride_w + s->pool.kernel_w;
@@ -295,7 +295,7 @@ void lam_mac_convolve(const lam_conv2d_mac_desc *d, const lam_mac_layout *layout
     const lam_conv2d_shape *s = &d->shape;
     const lam_mac_band b = lam_mac_band_of(d, layout);
     const lam_mac_room room = lam_mac_cut(d, layout, &b, scratch);
-    const uint32_t group_out = (uint32_t)s->out_c / s->groups;
+    const uint32_t group_out = s->group_out_c;
     const uint32_t n_levels = b.channels * s->kernel_h * s->kernel_w;
     const size_t group_in = (size_t)b.channels * s->in_h * s->in_w;
     const size_t plane_out = (size_t)s->pool.out_h * s->pool.out_w;
@@ -332,7 +332,7 @@ void lam_mac_convolve(const lam_conv2d_mac_desc *d, const lam_mac_layout *layout
             for (uint32_t k = 0; k < t.channels; k++, y_band += plane_out) {
                 d->unpack(&stream, room.levels, n_levels);
                 layout->weave(d, &b, room.levels, room.row, room.stream + 1u + k);
-                t.run.bias[k] = s->bias[o + k];
+                t.run.bias[k] = lam_bias_at(s->bias, s->narrow_bias, o + k);
                 t.q[k] = lam_requant_of(&s->q, o + k);
                 t.y[k] = y_band;
             }

@@ -33,7 +33,7 @@ void lam_band_plan(lam_conv2d_sparse_desc *d, const lam_band_format *f)
         kept = is_pooled ? s->pool.kernel_h * by_row : 0;
     }
     lam_sparse_band *b = &d->band;
-    b->channels = (uint16_t)(s->in_c / s->groups);
+    b->channels = s->group_in_c;
     b->phases_h = (uint16_t)lam_least(s->stride_h, extent_h);
     b->phases_w = (uint16_t)lam_least(s->stride_w, extent_w);
     b->reach_h = (uint16_t)reach_h;

@@ -257,7 +257,7 @@ static void lam_sparse_next(lam_sparse_channel *c, const lam_conv2d_sparse_desc 
         c->q = lam_requant_at(&d->shape.q, o);
         c->sum.multiplier = c->q.multiplier;
     }
-    c->bias = d->shape.bias[o];
+    c->bias = lam_bias_at(d->shape.bias, d->shape.narrow_bias, o);
     c->is_wide = c->q.shift != 32u || c->q.multiplier == 0 || c->bias - 255 * (int32_t)c->n_minus < INT16_MIN ||
                  c->bias + 255 * (int32_t)c->n_plus > INT16_MAX;
     c->sum.minus = c->minus;
@@ -296,7 +296,7 @@ void lam_sparse_convolve(const lam_conv2d_sparse_desc *d, const lam_sparse_core 
         uint32_t left_in_group = 0;
         for (uint32_t o = 0; o < s->out_c; o++, left_in_group--, y_band += plane_out) {
             if (left_in_group == 0) {
-                left_in_group = (uint32_t)s->out_c / s->groups;
+                left_in_group = s->group_out_c;
                 pixels = group;
                 if (b.copies != 0) {
                     const uint32_t out_rows = (rows - 1u) * s->pool.stride_h + s->pool.kernel_h;

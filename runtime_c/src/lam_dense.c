@@ -25,7 +25,7 @@ void lam_dense(const lam_dense_desc *d, const uint8_t *x, uint8_t *y)
     for (uint32_t vector = 0; vector < d->shape.batch; vector++) {
         lam_stream stream = lam_stream_of(d->weights);
         for (uint32_t r = 0; r < d->shape.rows; r++) {
-            int32_t acc = lam_dense_row(d, &stream, x, d->shape.bias[r]);
+            int32_t acc = lam_dense_row(d, &stream, x, lam_bias_at(d->shape.bias, d->shape.narrow_bias, r));
             y[r] = lam_requant_apply(lam_requant_of(&d->shape.q, r), acc);
         }
         x += d->shape.cols;

@@ -1,18 +1,19 @@
 #include "lam_dense_blocks.h"
 
 /* One vector. */
-static void lam_dense_one(const lam_dense_blocks_desc *d, const lam_dense_layout *layout, lam_dense_input in, uint8_t *y)
+static void lam_dense_one(const lam_dense_blocks_desc *d, const lam_dense_layout *layout, lam_dense_input in,
+                          uint8_t *y)
 {
     const uint32_t rows = d->shape.rows, together = layout->rows, wanted = together * layout->blocks;
     const uint32_t stride = (uint32_t)d->units * layout->words; /* from block to block */
-    const uint32_t step = stride * layout->blocks; /* from call to call */
+    const uint32_t step = stride * layout->blocks;              /* from call to call */
     const uint32_t group_words = stride * (together == 2 ? LAM_DENSE_GROUP / 2 : LAM_DENSE_GROUP / 4);
     const uint32_t start = 0u - (uint32_t)layout->offset * in.sum, last = 0u - (uint32_t)layout->last * in.sum;
     int32_t sums[LAM_DENSE_GROUP];
     const uint32_t *w = d->weights;
     for (uint32_t r = 0; r < rows; r += LAM_DENSE_GROUP) {
         const uint32_t n = rows - r < LAM_DENSE_GROUP ? rows - r : LAM_DENSE_GROUP;
-        const int32_t *bias = d->shape.bias + r;
+        const int32_t *bias = (const int32_t *)d->shape.bias + r;
         for (int32_t *sum = sums; sum != sums + n;) {
             *sum++ = (int32_t)((uint32_t)*bias++ + start);
         }

@@ -190,7 +190,7 @@ void lam_dense_index(const lam_dense_index_desc *d, const uint8_t *x, uint8_t *y
         lam_dense_index_group group = {d->weights, NULL, sums, NULL};
         for (uint32_t r = 0; r < rows; r += LAM_DENSE_GROUP) {
             const uint32_t n = rows - r < LAM_DENSE_GROUP ? rows - r : LAM_DENSE_GROUP;
-            group.from = d->shape.bias + r;
+            group.from = (const int32_t *)d->shape.bias + r;
             group.end = sums + n;
             for (uint32_t c = 0; c < cols; c += LAM_INDEX_COLS) {
                 lam_dense_index_rows(&group, x + c);

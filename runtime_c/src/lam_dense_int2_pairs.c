@@ -67,8 +67,9 @@ static void lam_dense_int2_pairs_dot(const uint32_t *w, const void *x, uint32_t 
     for (; units > 0; units--) {
         uint32_t word = *w++;
         for (uint32_t pair = 0; pair < 4; pair++, v += 2) {
+            const int32_t low = (int16_t)(word & 0xffffu) >> 14, high = (int32_t)word >> 30;
             lam_dense_add(&sums[0], (word & 3u) * v[0] + (word >> 16 & 3u) * v[1]);
-            lam_dense_add(&sums[1], (uint32_t)(((int16_t)(word & 0xffffu) >> 14) * (int32_t)v[0] + ((int32_t)word >> 30) * (int32_t)v[1]));
+            lam_dense_add(&sums[1], (uint32_t)(low * v[0] + high * v[1]));
             word = word >> 4 | word << 28;
         }
     }

@@ -63,7 +63,8 @@ static void lam_dense_int4_pairs_dot(const uint32_t *w, const void *x, uint32_t 
         for (uint32_t r = 0; r < 3; r++) {
             lam_dense_add(&sums[r], (two >> 4 * r & 15u) * v[0] + (two >> (16 + 4 * r) & 15u) * v[1]);
         }
-        lam_dense_add(&sums[3], (uint32_t)(((int16_t)(two & 0xffffu) >> 12) * (int32_t)v[0] + ((int32_t)two >> 28) * (int32_t)v[1]));
+        const int32_t low = (int16_t)(two & 0xffffu) >> 12, high = (int32_t)two >> 28;
+        lam_dense_add(&sums[3], (uint32_t)(low * v[0] + high * v[1]));
     }
 }
 

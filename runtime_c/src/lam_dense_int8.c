@@ -21,7 +21,7 @@ void lam_dense_int8(const lam_dense_int8_desc *d, const uint8_t *x, uint8_t *y)
     for (uint32_t vector = 0; vector < d->shape.batch; vector++) {
         const int8_t *w = d->weights;
         for (uint32_t r = 0; r < rows; r++) {
-            int32_t acc = lam_dense_int8_row(w, x, cols, d->shape.bias[r]);
+            int32_t acc = lam_dense_int8_row(w, x, cols, lam_bias_at(d->shape.bias, d->shape.narrow_bias, r));
             y[r] = lam_requant_apply(lam_requant_of(&d->shape.q, r), acc);
             w += cols;
         }

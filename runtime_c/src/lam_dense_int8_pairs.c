@@ -1,8 +1,8 @@
 #include "lam_dense_blocks.h"
 
-/* A word of weights holds two columns of two rows: 16 bits with sign each, 256 * level of the second row + (level of the
- * first + 128). Multiplied as it is, it gives 256 * sum of the second row + sum of the first; multiplied without the
- * upper bytes, the sum of the first alone. Three instructions for four products, and nothing else to unpack.
+/* A word of weights holds two columns of two rows: 16 bits with sign each, 256 * level of the second row + (level of
+ * the first + 128). Multiplied as it is, it gives 256 * sum of the second row + sum of the first; multiplied without
+ * the upper bytes, the sum of the first alone. Three instructions for four products, and nothing else to unpack.
  * 256 columns at a time keep 256 * sum within 32 bits. */
 
 #if LAM_DENSE_DSP

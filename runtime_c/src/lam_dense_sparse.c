@@ -27,7 +27,7 @@ void lam_dense_sparse(const lam_dense_sparse_desc *d, const uint8_t *x, uint8_t 
             /* At most 2^16 pixels of 255 on either side: both sums fit. */
             int32_t acc = (int32_t)lam_dense_sum_at(v, index, plus);
             acc -= (int32_t)lam_dense_sum_at(v, index + d->capacity - minus, minus);
-            y[(size_t)vector * rows + r] = lam_requant_apply(q, d->shape.bias[r] + acc);
+            y[(size_t)vector * rows + r] = lam_requant_apply(q, lam_bias_at(d->shape.bias, d->shape.narrow_bias, r) + acc);
         }
     }
 }

@@ -1,8 +1,8 @@
 #include "lam_dense_blocks.h"
 
 /* A byte is five columns of a row as a number in base 3. A table makes fields of two bits of it, (level + 1) of each
- * column; beside those of another row they become factors for one 32-bit product as in int2_quads. The sums have 16 bits
- * each. For cores without a long multiplication; on others ternary_quads needs less. */
+ * column; beside those of another row they become factors for one 32-bit product as in int2_quads. The sums have 16
+ * bits each. For cores without a long multiplication; on others ternary_quads needs less. */
 static const uint16_t lam_dense_ternary_fields[243] = {
     0x000, 0x100, 0x200, 0x040, 0x140, 0x240, 0x080, 0x180, 0x280, 0x010, 0x110, 0x210, 0x050, 0x150, 0x250, 0x090,
     0x190, 0x290, 0x020, 0x120, 0x220, 0x060, 0x160, 0x260, 0x0a0, 0x1a0, 0x2a0, 0x004, 0x104, 0x204, 0x044, 0x144,

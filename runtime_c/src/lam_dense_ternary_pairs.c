@@ -1,9 +1,9 @@
 #include "lam_dense_blocks.h"
 
-/* Format ternary_quads by dual multiplications. A word is a fraction of 20 base 3 digits; multiplied by 81, it gives the
- * next four of them and what remains. They are two columns of two rows, and a table makes the halfwords of int2_pairs
- * of them, 2^14 * level of the second row + (level of the first + 1): three instructions for four products.
- * Within 20 columns the sum of the first row grows by less than 2^14; 500 columns keep that of the second in 32 bits. */
+/* Format ternary_quads by dual multiplications. A word is a fraction of 20 base 3 digits; multiplied by 81, it gives
+ * the next four of them and what remains. They are two columns of two rows, and a table makes the halfwords of
+ * int2_pairs of them, 2^14 * level of the second row + (level of the first + 1): three instructions for four products.
+ * Within 20 columns the sum of the first row grows by less than 2^14; 500 columns keep that of the second in 32. */
 static const uint32_t lam_dense_ternary_words[81] = {
     0xc000c000u, 0x0000c000u, 0x4000c000u, 0xc001c000u, 0x0001c000u, 0x4001c000u, 0xc002c000u, 0x0002c000u, 0x4002c000u,
     0xc0000000u, 0x00000000u, 0x40000000u, 0xc0010000u, 0x00010000u, 0x40010000u, 0xc0020000u, 0x00020000u, 0x40020000u,
@@ -69,8 +69,9 @@ static void lam_dense_ternary_two(const uint32_t *w, const void *x, uint32_t uni
             const uint64_t digits = (uint64_t)fraction * 81u;
             const uint32_t word = words[digits >> 32];
             fraction = (uint32_t)digits;
+            const int32_t low = (int16_t)(word & 0xffffu) >> 14, high = (int32_t)word >> 30;
             lam_dense_add(&sums[0], (word & 3u) * v[0] + (word >> 16 & 3u) * v[1]);
-            lam_dense_add(&sums[1], (uint32_t)(((int16_t)(word & 0xffffu) >> 14) * (int32_t)v[0] + ((int32_t)word >> 30) * (int32_t)v[1]));
+            lam_dense_add(&sums[1], (uint32_t)(low * v[0] + high * v[1]));
         }
     }
 }

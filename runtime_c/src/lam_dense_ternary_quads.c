@@ -72,7 +72,7 @@ static void lam_dense_ternary_quads_dot(const uint32_t *w, const void *x, uint32
  * compilers keep a loop of five. */
 #define LAM_TERNARY_FOUR(c)                                                                                           \
     do {                                                                                                              \
-        const uint64_t p = (uint64_t)first * power, q = (uint64_t)second * power;                                         \
+        const uint64_t p = (uint64_t)first * power, q = (uint64_t)second * power;                                     \
         const uint32_t *s = lam_dense_ternary_columns[p >> 32], *t = lam_dense_ternary_columns[q >> 32];              \
         const uint32_t x0 = v[c], x1 = v[(c) + 1];                                                                    \
         first = (uint32_t)p;                                                                                          \

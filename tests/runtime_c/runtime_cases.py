@@ -119,7 +119,9 @@ def c_conv_shape(memory: Memory, conv: Conv, bias: np.ndarray, q: Requant) -> di
     return {
         "bias": memory.array("int32_t", bias),
         "q": c_requant(memory, q),
-        **{name: getattr(conv, name) for name in ("in_c", "in_h", "in_w", "out_c", "groups", "in_zero")},
+        **{name: getattr(conv, name) for name in ("in_c", "in_h", "in_w", "out_c", "in_zero")},
+        "group_in_c": conv.in_c // conv.groups,
+        "group_out_c": conv.out_c // conv.groups,
         "out_h": conv.out[0],
         "out_w": conv.out[1],
         **{f"{name}_h": getattr(conv, name)[0] for name in ("kernel", "stride", "dilation")},
