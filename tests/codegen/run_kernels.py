@@ -54,3 +54,14 @@ def run_node(lam, graph, node, inputs: list[np.ndarray]) -> np.ndarray:
         arguments = [*arguments, y]
     getattr(lib, kernel.function)(built.pointer, *arguments)
     return np.frombuffer(ffi.buffer(y), np.uint8).reshape(graph.tensors[node.output].shape).copy()
+
+
+def thinned(choices):
+    """Of the ways of each kernel as few as hold every format and every set of parameters."""
+    ways: dict[str, dict] = {}
+    for c in choices:
+        ways.setdefault(c.kernel, {})[c.format, tuple(sorted(c.parameters.items()))] = c
+    for found in ways.values():
+        formats, parameters = (list(dict.fromkeys(key[k] for key in found)) for k in (0, 1))
+        for i in range(max(len(formats), len(parameters))):
+            yield found[formats[i % len(formats)], parameters[i % len(parameters)]]

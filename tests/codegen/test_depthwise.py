@@ -9,7 +9,7 @@ import pytest
 from draw import Draw, graphs, inputs_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from run_kernels import Built, run_node
+from run_kernels import Built, run_node, thinned
 from runtime_library import VARIANTS, build
 from test_on_cores import runnable
 
@@ -21,7 +21,7 @@ from lamella.codegen.operators import sampling
 from lamella.codegen.operators.conv2d import Conv2d
 from lamella.codegen.operators.windows import Window
 
-SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 FUNCTIONS = ("lam_conv2d_depthwise", "lam_conv2d_depthwise_3x3", "lam_conv2d_depthwise_5x5")
 LAYERS = 60
 
@@ -69,7 +69,7 @@ def depthwise_graph(draw, shape, levels_of):
 
 def ways(graph, target):
     """The ways of the depthwise kernels."""
-    return [choice for f in FUNCTIONS for choice in kernels.get(f).options(graph, graph.nodes[0], target)]
+    return list(thinned(c for f in FUNCTIONS for c in kernels.get(f).options(graph, graph.nodes[0], target)))
 
 
 def check(variant, graph, seed):
