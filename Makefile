@@ -1,7 +1,7 @@
 # make setup   what the other targets need; returns at once when nothing changed
 # make demo    train, compress, generate, run and verify LeNet-5 on Fashion-MNIST
 # make test    every test
-# make bench   measure flash, RAM, stack and instructions of every example on every board, and compare with the recorded numbers
+# make bench   measure kernels, whole networks and examples on every emulated core, and compare with the recorded numbers
 
 .PHONY: setup demo test bench
 setup:
@@ -14,4 +14,6 @@ test: setup
 	@.venv/bin/python -m pytest -n 2
 
 bench: setup
+	@.venv/bin/python benchmarks/kernels.py
+	@.venv/bin/python benchmarks/whole.py
 	@.venv/bin/python benchmarks/footprint.py

@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from lamella.codegen.ir import Choice
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import shapes
-from costs import MEASURED_ON, version
+from costs import MEASURED_ON, PROGRAM_BYTES, version
 
 RECORD = HERE / "kernels.json"
 PEERS = HERE / "peers.toml"
@@ -35,10 +35,10 @@ RISE = 1.01  # what a change may cost without being recorded on purpose
 def run(
     rows: Sequence[tuple[shapes.Row, Choice]], core: str, optimize: str, with_cycles: bool = False
 ) -> list[tuple[float, float | None]]:
-    """Instructions and estimated cycles per multiply-accumulate of every pair, in programs of forty."""
+    """Instructions and estimated cycles per multiply-accumulate of every pair, many in one program."""
     found = []
-    for at in range(0, len(rows), 40):
-        part = [(row, trial.Trial(row.layer.graph, c, row.layer.inputs)) for row, c in rows[at : at + 40]]
+    for batch in programs(rows):
+        part = [(row, trial.Trial(row.layer.graph, c, row.layer.inputs)) for row, c in batch]
         outcomes = trial.run([t for _, t in part], MEASURED_ON[core], optimize, with_cycles)
         for (row, t), outcome in zip(part, outcomes, strict=True):
             expected = reference.run_node(t.graph, t.node, [t.inputs[name] for name in t.node.inputs])
@@ -47,6 +47,21 @@ def run(
             cycles = None if outcome.cycles is None else outcome.cycles / row.layer.macs
             found.append((outcome.instructions / row.layer.macs, cycles))
     return found
+
+
+def programs(rows: Sequence[tuple[shapes.Row, Choice]]) -> Iterator[list[tuple[shapes.Row, Choice]]]:
+    """The pairs in programs that the smallest machine has room for."""
+    batch, size = [], 0
+    for row, choice in rows:
+        tensors = sum(t.bytes for t in row.layer.graph.tensors.values())
+        need = tensors + choice.weight_bytes
+        if batch and (size + need + choice.scratch_bytes > PROGRAM_BYTES or len(batch) == 40):
+            yield batch
+            batch, size = [], 0
+        batch.append((row, choice))
+        size += need
+    if batch:
+        yield batch
 
 
 def ways(row: shapes.Row, core: str, optimize: str, wanted: str = "") -> list[Choice]:
