@@ -55,7 +55,7 @@ class WeightFormat:
 
     def size(self, levels: np.ndarray) -> int:
         """len(pack(levels)), usually without packing."""
-        return self._size(self._checked(levels))
+        return int(self._size(self._checked(levels)))
 
     def _checked(self, levels: np.ndarray) -> np.ndarray:
         levels = np.asarray(levels)
