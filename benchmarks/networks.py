@@ -62,8 +62,8 @@ class Builder:
         return self._add("conv2d", name, [at], (1, out_c, *window.out_size(x[2:])), attributes)
 
     def add(self, name: str, a: str, b: str) -> str:
-        """The sum of two tensors."""
-        multipliers, shift = multipliers_of(Q.scale, Q.scale, Q.scale)
+        """The sum of two tensors, at a larger scale."""
+        multipliers, shift = multipliers_of(Q.scale, Q.scale, 1.5 * Q.scale)
         return self._add("add", name, [a, b], self.tensors[a].shape, Add(multipliers, shift, 0, 0, 255))
 
     def mean(self, name: str, at: str) -> str:

@@ -163,6 +163,14 @@ def _varied_conv(rng: random.Random, seed: int, depthwise: bool = False) -> Laye
         out_c = in_c if depthwise else rng.choice([4, 6, 8, 16, 20, 32, 50, 64])
         pad, stride = rng.choice([None, None, 0]), rng.choice([1, 1, 1, 2])
         pool = rng.choice([0, 0, 0, 2])
+        if rng.random() < 0.1 and not depthwise:  # sums that leave 16 bits
+            kind, density, in_c, kernel, size = (
+                "ternary",
+                0.95,
+                64,
+                (3, 3),
+                (rng.choice([4, 6, 8]), rng.choice([4, 7, 9])),
+            )
         pads = [(k - 1) // 2 if pad is None else pad for k in kernel]
         out = [(n + 2 * p - k) // stride + 1 for n, p, k in zip(size, pads, kernel, strict=True)]
         macs = out_c * (1 if depthwise else in_c) * kernel[0] * kernel[1] * out[0] * out[1]
@@ -187,7 +195,7 @@ def _one(op: str, inputs: list[Tensor], y: Tensor, attributes: object, seed: int
 def _add(rng: random.Random, seed: int) -> Layer:
     a = _image(rng, "a")
     b = replace(a, name="b")
-    multipliers, shift = add.multipliers_of(0.05, 0.05, 0.07)
+    multipliers, shift = add.multipliers_of(0.05, 0.05, rng.choice([0.07, 0.07, 0.04]))
     y = Tensor("y", a.shape, Quantization(0.07, 0))
     return _one("add", [a, b], y, add.Add(multipliers, shift, 0, 0, 255), seed)
 
