@@ -8,8 +8,6 @@
 #include "lam_dense.h"
 #include "lam_elementwise.h"
 #include "lam_format_int8.h"
-#include "lam_format_sparse_ternary_bytes.h"
-#include "lam_format_ternary.h"
 #include "lam_move.h"
 
 #if LAM_RUNTIME_API != 1
@@ -24,14 +22,15 @@ void lam_trace(uint32_t layer, const void *data, uint32_t bytes);
 #define LAM_TRACE(layer, data, bytes) ((void)0)
 #endif
 
-/* Layer 0: conv2d 3x3 + max pool 2x2, 1x8x8 -> 3x3x3; ternary, 27 weights, 51.9 % not zero, 6 bytes */
+/* Layer 0: conv2d 3x3 + max pool 2x2, 1x8x8 -> 3x3x3; int8, 27 weights, 51.9 % not zero, 27 bytes */
 static const lam_conv2d_desc conv1 = {
     .shape = {
         .bias = golden_conv1_bias,
+        .narrow_bias = 1,
         .q = {.multiplier = golden_conv1_multiplier, .zero = 0, .low = 0, .high = 255},
         .in_c = 1, .in_h = 8, .in_w = 8,
         .out_c = 3, .out_h = 6, .out_w = 6,
-        .groups = 1,
+        .group_in_c = 1, .group_out_c = 3,
         .kernel_h = 3, .kernel_w = 3,
         .stride_h = 1, .stride_w = 1,
         .dilation_h = 1, .dilation_w = 1,
@@ -44,7 +43,7 @@ static const lam_conv2d_desc conv1 = {
             .out_h = 3, .out_w = 3,
         },
     },
-    .unpack = lam_ternary_unpack,
+    .unpack = lam_int8_unpack,
     .weights = golden_conv1_weights,
 };
 
@@ -52,10 +51,11 @@ static const lam_conv2d_desc conv1 = {
 static const lam_conv2d_desc conv2 = {
     .shape = {
         .bias = golden_conv2_bias,
+        .narrow_bias = 1,
         .q = {.multiplier = golden_conv2_multiplier, .per_channel = 1, .zero = 120, .low = 0, .high = 255},
         .in_c = 3, .in_h = 3, .in_w = 3,
         .out_c = 3, .out_h = 3, .out_w = 3,
-        .groups = 1,
+        .group_in_c = 3, .group_out_c = 3,
         .kernel_h = 3, .kernel_w = 3,
         .stride_h = 1, .stride_w = 1,
         .dilation_h = 1, .dilation_w = 1,
@@ -85,24 +85,24 @@ static const lam_add_desc add = {
     .high = 255,
 };
 
-/* Layer 4: dense 27 -> 20, 27 -> 20; sparse_ternary_bytes, 540 weights, 9.4 % not zero, 52 bytes */
-static const lam_dense_sparse_desc fc1 = {
+/* Layer 4: dense 27 -> 20, 27 -> 20; int8, 540 weights, 9.4 % not zero, 540 bytes */
+static const lam_dense_int8_desc fc1 = {
     .shape = {
         .bias = golden_fc1_bias,
+        .narrow_bias = 1,
         .q = {.multiplier = golden_fc1_multiplier, .zero = 0, .low = 0, .high = 255},
         .rows = 20,
         .cols = 27,
         .batch = 1,
     },
-    .positions = lam_sparse_ternary_bytes_positions,
     .weights = golden_fc1_weights,
-    .capacity = 6,
 };
 
 /* Layer 5: dense 20 -> 5, 20 -> 5; int8, 100 weights, 100.0 % not zero, 100 bytes */
 static const lam_dense_int8_desc fc2 = {
     .shape = {
         .bias = golden_fc2_bias,
+        .narrow_bias = 1,
         .q = {.multiplier = golden_fc2_multiplier, .zero = 128, .low = 0, .high = 255},
         .rows = 5,
         .cols = 20,
@@ -129,7 +129,7 @@ int golden_run(void *arena, const uint8_t *in, uint8_t *out)
     lam_add(&add, a + 92, a + 64, a + 92);
     LAM_TRACE(2, a + 92, 27);
 
-    lam_dense_sparse(&fc1, a + 92, a + 0, a + 20);
+    lam_dense_int8(&fc1, a + 92, a + 0);
     LAM_TRACE(4, a + 0, 20);
 
     lam_dense_int8(&fc2, a + 0, a + 20);

@@ -4,16 +4,16 @@
 
 #include <stdint.h>
 
-extern const int32_t golden_conv1_bias[3];
+extern const int16_t golden_conv1_bias[3];
 extern const int32_t golden_conv1_multiplier[1];
-extern const uint8_t golden_conv1_weights[6];
-extern const int32_t golden_conv2_bias[3];
+extern const int8_t golden_conv1_weights[27];
+extern const int16_t golden_conv2_bias[3];
 extern const int32_t golden_conv2_multiplier[3];
 extern const int8_t golden_conv2_weights[81];
-extern const int32_t golden_fc1_bias[20];
+extern const int16_t golden_fc1_bias[20];
 extern const int32_t golden_fc1_multiplier[1];
-extern const uint8_t golden_fc1_weights[52];
-extern const int32_t golden_fc2_bias[5];
+extern const int8_t golden_fc1_weights[540];
+extern const int16_t golden_fc2_bias[5];
 extern const int32_t golden_fc2_multiplier[1];
 extern const int8_t golden_fc2_weights[100];
 
