@@ -26,6 +26,7 @@ from lamella import boards, pipeline, runtime_c, trial
 from lamella.boards import Board
 from lamella.codegen import cost, kernels
 from lamella.codegen.ir import Choice
+from lamella.formats import get as formats_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import shapes
@@ -42,6 +43,7 @@ MEASURED_ON = {
 }
 OBJECTIVE = {"-Os": "flash", "-O2": "balanced", "-O3": "speed"}
 PER_KERNEL, PER_FORMAT = 40, 4  # layers that every kernel gets, and with every format at least
+PER_CODED = 14  # with a format whose decoding depends on the levels
 PROGRAM_BYTES = 200_000  # of inputs, outputs, scratch and weights in one program: the smallest machine has 512 KiB
 DRAWN = 1200  # layers, after which a rare combination is given up
 
@@ -59,7 +61,8 @@ def draws(board: Board, optimize: str, seed: int = 1) -> Iterator[tuple[shapes.L
             ways.setdefault(choice.kernel, {}).setdefault(choice.format, []).append(choice)
         for kernel, formats in sorted(ways.items()):
             rarest = min(formats, key=lambda name, kernel=kernel: (had[kernel, name], str(name)))
-            if had[kernel] < PER_KERNEL or had[kernel, rarest] < PER_FORMAT:
+            coded = rarest is not None and formats_of(rarest).sparse and kernel in ("lam_dense_sparse", "lam_dense")
+            if had[kernel] < PER_KERNEL or had[kernel, rarest] < (PER_CODED if coded else PER_FORMAT):
                 had.update([kernel, (kernel, rarest)])
                 yield layer, rng.choice(formats[rarest])
 

@@ -144,7 +144,7 @@ def varied(rng: random.Random, seed: int) -> Layer:
         return _varied_conv(rng, seed, depthwise=True)
     if draw < 0.85:
         kind, density = _varied_levels(rng)
-        cols = rng.choice([16, 30, 64, 84, 100, 128, 200, 256, 300, 500, 784])
+        cols = rng.choice([16, 30, 64, 84, 100, 128, 200, 256, 300, 500, 784, 1024])
         return dense("dense", cols, rng.choice([2, 5, 10, 32, 64, 100]), kind, density, seed)
     return rng.choice([_add, _rescale, _concat, _pad, _softmax, _pooling, _pooling, _pooling])(rng, seed)
 

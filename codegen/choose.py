@@ -67,7 +67,7 @@ def _within(found: Sequence[Choice], live: int, limit: int) -> list[Choice]:
 def _weigh(options: Options, target: Target, optimize: str) -> tuple[float, float]:
     """What a byte of flash and what an instruction is worth: balanced, each as a part of the least that is possible."""
     if optimize == "flash":
-        return 1.0, 3e-5  # thirty million instructions weigh as much as a kilobyte: nobody waits long for the last bytes
+        return 1.0, 2e-5  # fifty million instructions weigh as much as a kilobyte: nobody waits long for the last bytes
     if optimize == "speed":
         return 1e-3, 1.0
     least = _solve(options, (1.0, 1e-9), target)

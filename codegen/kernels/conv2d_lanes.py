@@ -14,6 +14,7 @@ from lamella.codegen.kernels.record import Kernel
 _LAYOUT = conv2d_mac.Layout("lam_conv2d_lanes", bytes=2, deep=1, wide=1, even=True)
 _TILE = conv2d_mac.Tile("lam_mac_lanes_1x16", 1, 1, (16, 8))
 _SUM = 128  # LAM_LANES_SUM: levels of one sign that 16 bits can take
+_FEW = 16  # larger levels: sums are split every few taps, and lam_conv2d_bytes is faster
 
 
 def parts_of(levels: np.ndarray) -> np.ndarray:
@@ -33,7 +34,7 @@ def parts_of(levels: np.ndarray) -> np.ndarray:
 
 def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
     levels = node.attributes.levels
-    if "dsp" in target.features or np.abs(levels).max() > _SUM:  # with DSP instructions, lam_conv2d_pairs does as much
+    if "dsp" in target.features or np.abs(levels).max(initial=0) > _FEW:  # with DSP, lam_conv2d_pairs does as much
         return
     parts = parts_of(levels)
     nonzero = np.count_nonzero(weights.matrix(levels), axis=1)
