@@ -202,7 +202,7 @@ def _loading(graph: Graph, node: Node, b: Band, heights: list[int]) -> dict[str,
             rows += _inside(top * w.stride[0] + phase, w.stride[0], n_rows, w.pads[0], in_h)
         top += n * pool.stride[0]
     pixels = in_c * rows * sum(cols)
-    is_one_run = cols == [in_w] and b.pitch == in_w
+    is_one_run = w.stride[1] == 1 and cols == [in_w] and b.pitch == in_w
     return {
         "loaded_row": in_c * (len(heights) if is_one_run else rows * len(cols)),
         "loaded": pixels if w.stride[1] == 1 else 0,

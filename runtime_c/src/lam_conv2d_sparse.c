@@ -354,7 +354,7 @@ static void lam_sparse_band_rows(const lam_sparse_band *b, uint8_t *to, const ui
 {
     const size_t other = b->copies == 2u ? b->size - 1u : 0;
     uint16_t *row = (uint16_t *)(void *)to;
-    if (n == x_pitch && n == b->pitch) { /* also from row to row */
+    if (step == 1 && n == x_pitch && n == b->pitch) { /* also from row to row */
         n *= rows;
         rows = 1;
     }

@@ -193,7 +193,7 @@ static void lam_sparse_dsp_pool_2x2(const lam_sparse_sum *s, const uint32_t *top
 static void lam_sparse_dsp_rows(const lam_sparse_band *b, uint8_t *to, const uint8_t *x, uint32_t x_pitch,
                                 uint32_t rows, uint32_t n, uint32_t step)
 {
-    if (n == x_pitch && n == b->pitch) { /* also from row to row */
+    if (step == 1 && n == x_pitch && n == b->pitch) { /* also from row to row */
         n *= rows;
         rows = 1;
     }

@@ -122,7 +122,7 @@ static void lam_sparse_mve_add_tile(const uint32_t *words, int32_t *acc)
 static void lam_sparse_mve_rows(const lam_sparse_band *b, uint8_t *to, const uint8_t *x, uint32_t x_pitch,
                                 uint32_t rows, uint32_t n, uint32_t step)
 {
-    if (n == x_pitch && n == b->pitch) { /* also from row to row */
+    if (step == 1 && n == x_pitch && n == b->pitch) { /* also from row to row */
         n *= rows;
         rows = 1;
     }

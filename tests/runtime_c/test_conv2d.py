@@ -92,6 +92,19 @@ def test_sparse_bands_of_any_height_agree(lam: Runtime, kind: int, shape: tuple[
             np.testing.assert_array_equal(y, expected)
 
 
+@pytest.mark.parametrize("function", SPARSE_KERNELS)
+@pytest.mark.parametrize("stride", [(1, 2), (1, 3), (2, 2)])
+def test_one_column_with_a_stride(lam: Runtime, function: str, stride: tuple[int, int]):
+    """Each row gives one pixel, as if rows followed one another: but pixels are not `stride` apart there."""
+    rng = np.random.default_rng(3)
+    conv = Conv(in_c=2, in_h=9, in_w=1, out_c=3, stride=stride)
+    levels = rng.integers(-1, 2, (3, conv.cols)).astype(np.int16)
+    x = rng.integers(0, 256, (2, 9, 1)).astype(np.uint8)
+    q = Requant(np.array([2**29]), None, zero=128)
+    y = run_conv2d_sparse(lam, function, get("sparse_ternary"), conv, levels, np.zeros(3), q, x, conv.pooled[0])
+    np.testing.assert_array_equal(y, conv2d(conv, levels, np.zeros(3), q, x))
+
+
 @pytest.mark.parametrize("kind", [1, 2])
 @pytest.mark.parametrize("kernel", [1, 2, 3])
 def test_rows_between_windows_are_left_out(lam: Runtime, kind: int, kernel: int):
