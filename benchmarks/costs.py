@@ -6,7 +6,8 @@
 Every kernel runs with every format over layers of many shapes in QEMU. The price of an event is what makes the
 instructions of all these calls, counted, the sum of prices times events: non-negative least squares of the relative
 errors (scipy.optimize.nnls), for all kernels of a core together, because decoders serve several of them.
-The bytes of a C file are those of its code and constants, compiled alone.
+The bytes of a function are those of its section in the object file; what it refers to is there too, because a linker
+takes it along. `--bytes` measures these alone: seconds.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
-from lamella import boards, pipeline, runtime_c, trial
+from lamella import boards, elf, pipeline, runtime_c, trial
 from lamella.boards import Board
 from lamella.codegen import cost, kernels
 from lamella.codegen.ir import Choice
@@ -109,18 +110,20 @@ def errors(samples: list[tuple[Choice, float]], prices: Mapping[str, float]) -> 
     return found
 
 
-def code_bytes(board: Board, optimize: str) -> dict[str, int]:
-    """Bytes of code and constants of every C file of the runtime."""
+def code(board: Board, optimize: str) -> dict[str, dict]:
+    """Bytes of every part of the runtime's object files, and the parts that each refers to."""
     compiler, flags = board.compiler, boards.product_flags(board, optimize)
-    found = {}
+    found: dict[str, tuple[int, list[str]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for source in sorted((runtime_c.ROOT / "src").glob("*.c")):
-            target = Path(folder) / "unit.o"
-            command = [compiler.cc, *flags.compile, f"-I{runtime_c.INCLUDE}", "-c", str(source), "-o", str(target)]
+            unit = Path(folder) / f"{source.stem}.o"
+            command = [compiler.cc, *flags.compile, f"-I{runtime_c.INCLUDE}", "-c", str(source), "-o", str(unit)]
             subprocess.run(command, check=True)
-            sizes = subprocess.run([compiler.size, str(target)], check=True, capture_output=True, text=True).stdout
-            found[f"src/{source.name}"] = int(sizes.splitlines()[1].split()[0])
-    return found
+            found |= elf.parts(unit)
+    return {
+        "bytes": {name: size for name, (size, _) in found.items()},
+        "refers": {name: known for name, (_, to) in found.items() if (known := [t for t in to if t in found])},
+    }
 
 
 def version(board: Board) -> str:
@@ -134,19 +137,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--core", action="append", choices=MEASURED_ON)
     parser.add_argument("--level", action="append", choices=OBJECTIVE)
+    parser.add_argument("--bytes", action="store_true", help="only the bytes of code; prices stay")
     args = parser.parse_args()
     for core in args.core or MEASURED_ON:
         board = boards.load(MEASURED_ON[core])
         path = cost.TABLES / f"{core}.json"
         table = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         for level in args.level or OBJECTIVE:
+            if args.bytes:
+                table[level] = {**table[level], **code(board, OBJECTIVE[level])}
+                continue
             samples = measure(board, OBJECTIVE[level])
             prices = fit(samples)
             table[level] = {
                 "compiler": version(board),
                 "samples": len(samples),
                 "events": prices,
-                "bytes": code_bytes(board, OBJECTIVE[level]),
+                **code(board, OBJECTIVE[level]),
             }
             for kernel, off in sorted(errors(samples, prices).items()):
                 absolute = np.abs(off)

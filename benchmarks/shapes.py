@@ -32,12 +32,22 @@ class Layer:
 
 
 def levels(rng: np.random.Generator, shape: tuple[int, ...], kind: str, density: float = 1.0) -> np.ndarray:
-    """int16 levels: "ternary" of a density, or uniform over the range of "int8", "int4", "int2"; "binary" has no zeros."""
+    """int16 levels: "ternary" or "uneven ternary" of a density, or uniform over the range of "int8", "int4", "int2"; "binary" has no zeros."""
+    if kind == "uneven ternary":
+        return uneven_levels(rng, shape, density)
     if kind in ("ternary", "binary"):
         signs = rng.choice(np.array([-1, 1], np.int16), shape)
         return signs if kind == "binary" else (signs * (rng.random(shape) < density)).astype(np.int16)
     low, high = LEVELS[kind]
     return rng.integers(low, high, shape, endpoint=True).astype(np.int16)
+
+
+def uneven_levels(rng: np.random.Generator, shape: tuple[int, ...], density: float) -> np.ndarray:
+    """Ternary levels of a density that differs between rows and between columns, as in trained layers."""
+    rows, cols = shape[0], int(np.prod(shape[1:]))
+    spread = rng.lognormal(0, 1, (rows, 1)) * rng.lognormal(0, 1, (1, cols))
+    kept = rng.random((rows, cols)) < np.minimum(density * spread / spread.mean(), 0.97)
+    return (rng.choice(np.array([-1, 1], np.int16), (rows, cols)) * kept).astype(np.int16).reshape(shape)
 
 
 def _requant(rng: np.random.Generator, rows: int, reach: float) -> Requant:
@@ -150,7 +160,8 @@ def varied(rng: random.Random, seed: int) -> Layer:
 
 
 def _varied_levels(rng: random.Random) -> tuple[str, float]:
-    kind = rng.choice(["int8", "int4", "int2", "binary", "ternary", "ternary", "ternary", "ternary"])
+    kinds = ["int8", "int4", "int2", "binary", "ternary", "ternary", "uneven ternary", "uneven ternary"]
+    kind = rng.choice(kinds)
     return kind, rng.choice([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65])
 
 

@@ -1,6 +1,6 @@
 """Which kernel and weight format each layer gets, for what the user wants to save, and why."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -43,12 +43,12 @@ def priced(graph: Graph, node: Node, target: Target) -> list[Choice]:
     return [replace(c, instructions=n) for c, n in known] or ways
 
 
-def sources(choice: Choice) -> frozenset[str]:
-    """C files of the runtime that a choice needs."""
-    files = kernels.get(choice.kernel).sources
-    if any(event.startswith(f"{choice.format}.") for event in choice.work):  # else the kernel reads the weights itself
-        files += formats.get(choice.format).sources
-    return frozenset(f for f in files if f.endswith(".c"))
+def functions(choice: Choice) -> frozenset[str]:
+    """Functions of the runtime that a program with this choice calls: the kernel, and what reads its weights."""
+    read = {event.split(".")[1] for event in choice.work if event.startswith(f"{choice.format}.")}
+    record = formats.get(choice.format) if read else None
+    readers = {"unpack": record.c_unpack, "positions": record.c_positions} if record else {}
+    return frozenset({choice.kernel, *(readers[way] for way in read)})
 
 
 def _arena_limit(smallest: int, target: Target, optimize: str) -> int:
@@ -71,55 +71,62 @@ def _weigh(options: Options, target: Target, optimize: str) -> tuple[float, floa
     if optimize == "speed":
         return 1e-3, 1.0
     least = _solve(options, (1.0, 1e-9), target)
-    flash = sum(c.weight_bytes for c in least.values()) + _code(map(sources, least.values()), target)
+    flash = sum(c.weight_bytes for c in least.values()) + _code(least.values(), target)
     instructions = sum(min(c.instructions for c in ways) for ways in options.values())
     return 1.0 / max(flash, 1), 1.0 / max(instructions, 1.0)
 
 
-def _code(used: Iterable[frozenset[str]], target: Target) -> int:
-    return sum(cost.code_bytes(f, target) for f in frozenset().union(*used))
+def _code(chosen: Iterable[Choice], target: Target) -> int:
+    return cost.code_bytes(frozenset().union(*(_sections(c, target) for c in chosen)), target)
+
+
+def _sections(choice: Choice, target: Target) -> frozenset[str]:
+    return cost.code(target.core, target.level, functions(choice))
 
 
 def _solve(options: Options, worth: tuple[float, float], target: Target) -> dict[str, Choice]:
-    """The choices of least total, the code they share counted once: better and better until no file can be spared."""
+    """The choices of least total, the code they share counted once: better and better until no function can be spared."""
     byte, instruction = worth
 
     def own(c: Choice) -> tuple[float, int]:
         return byte * c.weight_bytes + instruction * c.instructions, c.scratch_bytes
 
     def total(chosen: Mapping[str, Choice]) -> float:
-        return sum(own(c)[0] for c in chosen.values()) + byte * _code(map(sources, chosen.values()), target)
+        return sum(own(c)[0] for c in chosen.values()) + byte * _code(chosen.values(), target)
 
-    def descend(allowed: Callable[[frozenset[str]], bool]) -> dict[str, Choice] | None:
-        ways = {name: [c for c in found if allowed(sources(c))] for name, found in options.items()}
+    def descend(banned: frozenset[str]) -> dict[str, Choice] | None:
+        ways = {name: [c for c in found if not functions(c) & banned] for name, found in options.items()}
         if not all(ways.values()):
             return None
         chosen = {name: min(found, key=own) for name, found in ways.items()}
         for _ in range(4):
             before = dict(chosen)
             for name, found in ways.items():
-                others = frozenset().union(*(sources(c) for n, c in chosen.items() if n != name))
+                others = frozenset().union(*(_sections(c, target) for n, c in chosen.items() if n != name))
                 chosen[name] = min(
-                    found, key=lambda c: (own(c)[0] + byte * _code([sources(c) - others], target), c.scratch_bytes)
+                    found,
+                    key=lambda c: (
+                        own(c)[0] + byte * cost.code_bytes(_sections(c, target) - others, target),
+                        c.scratch_bytes,
+                    ),
                 )
             if chosen == before:
                 break
         return chosen
 
     banned: frozenset[str] = frozenset()
-    best = descend(lambda files: True)
+    best = descend(banned)
     while True:
-        used = frozenset().union(*map(sources, best.values()), frozenset())
+        used = frozenset().union(*map(functions, best.values()), frozenset())
         rivals = []
-        for file in sorted(used):
-            without = banned | {file}
-            rival = descend(lambda files, without=without: not files & without)
+        for function in sorted(used):
+            rival = descend(banned | {function})
             if rival is not None:
-                rivals.append((total(rival), file, rival))
-        least, file, rival = min(rivals, key=lambda r: r[:2], default=(inf, "", best))
+                rivals.append((total(rival), function, rival))
+        least, function, rival = min(rivals, key=lambda r: r[:2], default=(inf, "", best))
         if least >= total(best):
             return best
-        best, banned = rival, banned | {file}
+        best, banned = rival, banned | {function}
 
 
 def _reason(best: Choice, within: Sequence[Choice], found: Sequence[Choice], optimize: str) -> str:

@@ -1,12 +1,12 @@
 """What a choice costs in instructions: the events it counts (Choice.work) times what each takes on a core.
 
-The tables, costs/<core>.json, are measured: benchmarks/kernels.py runs every kernel over many shapes in QEMU, counts,
+The tables, costs/<core>.json, are measured: benchmarks/costs.py runs every kernel over many shapes in QEMU, counts,
 and fits the price of each event. A table holds one set of prices for each level of the compiler's optimisation,
-and the bytes of every C file of the runtime.
+and the bytes of every section of the runtime (a function, or its constants) with the sections that it refers to.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,21 @@ def instructions(choice: Choice, target: Target) -> float | None:
     return sum(count * prices[name] for name, count in choice.work.items())
 
 
-def code_bytes(source: str, target: Target) -> int:
-    """Bytes of code and constants of a C file of the runtime; 0 where it has not been measured."""
-    return table(target.core).get(target.level, {}).get("bytes", {}).get(source, 0)
+@cache
+def code(core: str, level: str, roots: frozenset[str]) -> frozenset[str]:
+    """The sections of the runtime that a program with these functions keeps, as a linker finds them."""
+    refers = table(core).get(level, {}).get("refers", {})
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(refers.get(name, ()))
+    return frozenset(found)
+
+
+def code_bytes(sections: Iterable[str], target: Target) -> int:
+    """Bytes of code and constants of some sections; 0 for those not measured."""
+    measured = table(target.core).get(target.level, {}).get("bytes", {})
+    return sum(measured.get(name, 0) for name in sections)

@@ -18,6 +18,7 @@ class Packed:
 
     format: WeightFormat
     bytes: int
+    steps: int
 
 
 def matrix(levels: np.ndarray) -> np.ndarray:
@@ -30,7 +31,7 @@ def candidates(levels: np.ndarray) -> Iterator[Packed]:
     rows = matrix(levels)
     for record in formats.formats().values():
         if record.fits(rows):
-            yield Packed(record, record.size(rows))
+            yield Packed(record, record.size(rows), record.steps(rows))
 
 
 def unpack_work(packed: Packed, levels: np.ndarray, times: int, calls: int) -> dict[str, float]:
@@ -44,9 +45,13 @@ def positions_work(packed: Packed, levels: np.ndarray, times: int) -> dict[str, 
 
 
 def _decode_work(name: str, packed: Packed, levels: np.ndarray, times: int, calls: int) -> dict[str, float]:
-    work = {f"{name}.call": calls, f"{name}.level": times * levels.size, f"{name}.byte": times * packed.bytes}
+    coder = packed.format.coder or name
+    work = {f"{name}.call": calls, f"{name}.level": times * levels.size, f"{coder}.byte": times * packed.bytes}
     if packed.format.sparse:
-        work[f"{name}.nonzero"] = times * np.count_nonzero(levels)
+        nonzero = times * int(np.count_nonzero(levels))
+        work |= {f"{name}.nonzero": nonzero, f"{coder}.nonzero": nonzero}
+    if packed.steps:
+        work[f"{coder}.step"] = times * packed.steps
     return work
 
 

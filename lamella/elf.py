@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import Section, SymbolTableSection
 
 from lamella.boards import Board
@@ -67,6 +68,32 @@ def contents(elf: Path, name: str) -> bytes:
             if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and 0 <= offset and offset + symbol.size <= section["sh_size"]:
                 return section.data()[offset : offset + symbol.size]
     raise KeyError(f"{name} lies in no section of {elf.name}")
+
+
+def parts(unit: Path) -> dict[str, tuple[int, list[str]]]:
+    """What a linker takes or leaves of an object file: each section's bytes and the parts that it refers to, by name.
+
+    A part is named like the function or object in it if others can see that, else <file>:<section>.
+    """
+    with unit.open("rb") as file:
+        image = ELFFile(file)
+        (table,) = image.iter_sections("SHT_SYMTAB")
+        assert isinstance(table, SymbolTableSection)
+        symbols = list(table.iter_symbols())
+        kept = {
+            k: x for k, x in enumerate(image.iter_sections()) if x["sh_flags"] & SH_FLAGS.SHF_ALLOC and x["sh_size"]
+        }
+        names = {k: f"{unit.stem}:{section.name}" for k, section in kept.items()}
+        for symbol in symbols:
+            if symbol["st_shndx"] in kept and symbol["st_info"]["bind"] == "STB_GLOBAL":
+                names[symbol["st_shndx"]] = symbol.name
+        refers: dict[int, set[str]] = {k: set() for k in kept}
+        for section in image.iter_sections():
+            if isinstance(section, RelocationSection) and section["sh_info"] in kept:
+                for relocation in section.iter_relocations():
+                    symbol = symbols[relocation["r_info_sym"]]
+                    refers[section["sh_info"]].add(names.get(symbol["st_shndx"], symbol.name))
+        return {names[k]: (kept[k]["sh_size"], sorted(refers[k] - {names[k], ""})) for k in kept}
 
 
 def measure(elf: Path, board: Board, weight_symbols: Sequence[str], arena_symbol: str) -> Image:

@@ -26,6 +26,12 @@ def pack(levels: np.ndarray) -> bytes:
     return _pack(np.ascontiguousarray(levels, np.int8).tobytes())
 
 
+def steps(levels: np.ndarray) -> int:
+    """How many times "another 2^k zeros" is in the code."""
+    gaps, _ = gaps_and_signs(levels)
+    return int((gaps >> (pack(levels)[0] & 15)).sum())
+
+
 def unpack(name: str, data: bytes, count: int) -> np.ndarray:
     """The `count` levels -1, 0, 1 that `pack` made `data` of; ValueError, which names the format, where it is damaged."""
     try:

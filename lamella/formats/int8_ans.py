@@ -102,6 +102,11 @@ def _size(levels: np.ndarray) -> int:
     return len(_pack(levels))
 
 
+def _steps(levels: np.ndarray) -> int:
+    _, counts = _symbols(levels.astype(np.int64), _pack(levels)[0])
+    return int((np.arange(counts.size) * counts).sum())
+
+
 FORMAT = WeightFormat(
     name="int8_ans",
     title="entropy-coded levels of up to 8 bits",
@@ -115,4 +120,5 @@ FORMAT = WeightFormat(
     _pack=_pack,
     _unpack=_unpack,
     _size=_size,
+    _steps=_steps,
 )

@@ -31,6 +31,10 @@ class WeightFormat:
     #: set of levels that it does hold, none beyond +-limit.
     _holds: Callable[[np.ndarray], bool] | None = None
     _alphabet: Callable[[np.random.Generator, int], np.ndarray] | None = None
+    #: How many steps of a loop inside a code word a reader takes, where these depend on the levels.
+    _steps: Callable[[np.ndarray], int] | None = None
+    #: What several formats' readers have in common, where they do: its work is counted under this name (Choice.work).
+    coder: str | None = None
 
     def fits(self, levels: np.ndarray) -> bool:
         """Whether the format holds these levels."""
@@ -56,6 +60,10 @@ class WeightFormat:
     def size(self, levels: np.ndarray) -> int:
         """len(pack(levels)), usually without packing."""
         return int(self._size(self._checked(levels)))
+
+    def steps(self, levels: np.ndarray) -> int:
+        """Steps that reading all levels takes beyond one for each level, byte and non-zero level: what its time depends on."""
+        return 0 if self._steps is None else int(self._steps(self._checked(levels)))
 
     def _checked(self, levels: np.ndarray) -> np.ndarray:
         levels = np.asarray(levels)

@@ -72,6 +72,12 @@ def _size(levels: np.ndarray) -> int:
     return 2 + 2 * ((n_bits + 15) // 16)
 
 
+def _steps(levels: np.ndarray) -> int:
+    gaps, _ = gaps_and_signs(levels)
+    k, _ = _best_parameter(gaps)
+    return int((gaps >> k).sum())
+
+
 FORMAT = WeightFormat(
     name="sparse_ternary",
     title="Golomb-Rice coded gaps and signs, close to the entropy of levels -1, 0, 1",
@@ -85,4 +91,5 @@ FORMAT = WeightFormat(
     _pack=_pack,
     _unpack=_unpack,
     _size=_size,
+    _steps=_steps,
 )

@@ -30,4 +30,6 @@ FORMAT = WeightFormat(
     _pack=gap_code.pack,
     _unpack=_unpack,
     _size=_size,
+    _steps=gap_code.steps,
+    coder="ans_gaps",
 )

@@ -21,6 +21,10 @@ def _size(levels: np.ndarray) -> int:
     return len(_pack(levels))
 
 
+def _steps(levels: np.ndarray) -> int:
+    return gap_code.steps(two_scales.split(levels)[1])
+
+
 FORMAT = WeightFormat(
     name="two_scale_ans",
     title="entropy-coded gaps and signs, levels -a, 0, b of the layer (trained ternary quantisation)",
@@ -36,4 +40,6 @@ FORMAT = WeightFormat(
     _size=_size,
     _holds=two_scales.holds,
     _alphabet=two_scales.alphabet,
+    _steps=_steps,
+    coder="ans_gaps",
 )
