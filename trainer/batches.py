@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lamella.errors import UsageError
+from lamella.trainer.augment import Augmentation
 
 
 @dataclass
@@ -24,6 +25,7 @@ class TensorBatches:
     shuffle: bool = False
     seed: int = 0
     epoch: int = 0
+    augment: Augmentation | None = None  # of shuffled batches
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of the next iteration."""
@@ -38,7 +40,8 @@ class TensorBatches:
             return
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         for index in torch.randperm(len(self.x), generator=generator).split(self.batch_size):
-            yield self.x[index], self.y[index]
+            x = self.x[index]
+            yield x if self.augment is None else self.augment(x, generator), self.y[index]
 
 
 def checked(batches: Iterable, split: str, classes: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:

@@ -26,6 +26,8 @@ class DataRecipe:
     name: str
     #: Samples taken out of the training part to decide on; which ones follows from the seed.
     validation: int = 5000
+    #: Random changes of the training pictures; a name from trainer/augment.py.
+    augment: str = "none"
 
 
 @dataclass(frozen=True)

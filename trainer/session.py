@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lamella.errors import UsageError
-from lamella.trainer import checkpoint, data, export_onnx, metrics, networks, onnxruntime_check
+from lamella.trainer import augment, checkpoint, data, export_onnx, metrics, networks, onnxruntime_check
 from lamella.trainer.batches import TensorBatches
 from lamella.trainer.data.splits import Splits, validation_indices
 from lamella.trainer.fit import Descent, Progress, fit, float_accuracy
@@ -117,11 +117,11 @@ def _splits(recipe: Recipe, folder: Path | None) -> tuple[TensorBatches, TensorB
     for name, x in (("training", splits.train_x), ("test", splits.test_x)):
         if not len(x):
             raise UsageError(f"data {recipe.data.name!r}: the {name} part is empty")
-    seed = recipe.train.seed
-    train, validation = validation_indices(len(splits.train_x), recipe.data.validation, seed)
+    t = recipe.train
+    train, validation = validation_indices(len(splits.train_x), recipe.data.validation, t.seed)
     x, y = torch.from_numpy(splits.train_x), torch.from_numpy(splits.train_y)
     return (
-        TensorBatches(x[train], y[train], recipe.train.batch_size, shuffle=True, seed=seed),
+        TensorBatches(x[train], y[train], t.batch_size, True, t.seed, augment=augment.get(recipe.data.augment)),
         TensorBatches(x[validation], y[validation], EVALUATION_BATCH),
         TensorBatches(torch.from_numpy(splits.test_x), torch.from_numpy(splits.test_y), EVALUATION_BATCH),
     )

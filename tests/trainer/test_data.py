@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,10 @@ import pytest
 
 from lamella.errors import PlatformError, UsageError
 from lamella.trainer import data, networks
+from lamella.trainer.data import cifar
 from lamella.trainer.data.fashion_mnist import FASHION_MNIST, load
-from lamella.trainer.data.idx import IdxSet, find, load_idx, read_idx
+from lamella.trainer.data.files import FileSet, find
+from lamella.trainer.data.idx import load_idx, read_idx
 from lamella.trainer.data.splits import validation_indices
 
 
@@ -41,7 +45,7 @@ def small_set(tmp_path, monkeypatch):
             (folder / name).write_bytes(content)
     monkeypatch.delenv("LAMELLA_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return IdxSet("small", digests, "ask a friend"), folder, arrays
+    return FileSet("small", digests, "ask a friend"), folder, arrays
 
 
 def test_plain_and_gzip_files_are_read(small_set):
@@ -122,3 +126,36 @@ def test_fashion_mnist_is_complete():
     assert splits.train_x.shape == (60000, 1, 28, 28) and splits.test_x.shape == (10000, 1, 28, 28)
     assert splits.train_x.min() == 0.0 and splits.train_x.max() == 1.0
     np.testing.assert_array_equal(np.bincount(splits.train_y), [6000] * 10)
+
+
+def cifar_file(n: int, seed: int) -> bytes:
+    """n records as in CIFAR-10's binary version."""
+    rng = np.random.default_rng(seed)
+    records = rng.integers(0, 256, (n, 1 + cifar.PIXELS)).astype(np.uint8)
+    records[:, 0] %= 10
+    return records.tobytes()
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar10_batch5"])
+def test_cifar_records_become_pictures(name: str, tmp_path, monkeypatch):
+    module = importlib.import_module(f"lamella.trainer.data.{name}")
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    contents = {f: cifar_file(3, k) for k, f in enumerate([*cifar.TRAIN, "test_batch.bin"])}
+    for file, raw in contents.items():
+        (folder / file).write_bytes(raw)
+    attribute = name.upper()
+    digests = {f: hashlib.sha256(contents[f]).hexdigest() for f in getattr(module, attribute).sha256}
+    monkeypatch.setattr(module, attribute, replace(getattr(module, attribute), sha256=digests))
+    splits = module.load(tmp_path)
+    n_train = 5 if name == "cifar10" else 4
+    last = np.frombuffer(list(contents.values())[n_train], np.uint8).reshape(3, -1)
+    assert splits.train_x.shape == (3 * n_train, 3, 32, 32)
+    np.testing.assert_array_equal(splits.test_y, last[:, 0])
+    np.testing.assert_array_equal(np.rint(splits.test_x.reshape(3, -1) * 255), last[:, 1:])
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x01" * cifar.PIXELS, b"\x0a" * (1 + cifar.PIXELS)])
+def test_damaged_cifar_files_are_refused(raw: bytes):
+    with pytest.raises(UsageError, match=r"f\.bin"):
+        cifar.read_records(raw, "f.bin")

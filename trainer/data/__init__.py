@@ -11,7 +11,7 @@ from lamella.errors import UsageError
 from lamella.trainer.names import closest, imported
 
 #: Modules of this package that are no data sets.
-_TOOLS = ("idx", "splits")
+_TOOLS = ("cifar", "files", "idx", "splits")
 
 
 def names() -> list[str]:

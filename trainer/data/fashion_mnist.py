@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from lamella.trainer.data.idx import IdxSet, load_idx
+from lamella.trainer.data.files import FileSet
+from lamella.trainer.data.idx import load_idx
 from lamella.trainer.data.splits import Splits
 
-FASHION_MNIST = IdxSet(
+FASHION_MNIST = FileSet(
     name="fashion_mnist",
     sha256={
         "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",

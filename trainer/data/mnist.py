@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from lamella.trainer.data.idx import IdxSet, load_idx
+from lamella.trainer.data.files import FileSet
+from lamella.trainer.data.idx import load_idx
 from lamella.trainer.data.splits import Splits
 
-MNIST = IdxSet(
+MNIST = FileSet(
     name="mnist",
     sha256={
         "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
