@@ -3,12 +3,16 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lamella.errors import UsageError
+
+#: In a log, progress is worth a line so often.
+SECONDS_BETWEEN_LINES = 60.0
 
 
 def emit(args: argparse.Namespace, data: dict[str, Any]) -> None:
@@ -64,9 +68,12 @@ def text(value: Any) -> str:
 
 @contextmanager
 def progress(args: argparse.Namespace, label: str) -> Iterator[Any]:
-    """A function (done, all) that moves a progress bar on a terminal, and does nothing elsewhere."""
-    if args.quiet or not sys.stderr.isatty():
+    """A function (done, all) that moves a progress bar on a terminal; in a log it writes a line a minute."""
+    if args.quiet:
         yield lambda done, total: None
+        return
+    if not sys.stderr.isatty():
+        yield _line_a_minute(label)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -75,3 +82,18 @@ def progress(args: argparse.Namespace, label: str) -> Iterator[Any]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _line_a_minute(label: str) -> Callable[[int, int | None], None]:
+    start = last = time.monotonic()
+
+    def step(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < SECONDS_BETWEEN_LINES:
+            return
+        last = now
+        left = f" of {total}, {(now - start) * (total - done) / done / 60:.0f} min left" if total and done else ""
+        print(f"{label}: {done}{left}", file=sys.stderr, flush=True)
+
+    return step
