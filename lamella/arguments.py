@@ -11,9 +11,14 @@ OBJECTIVES = ("flash", "ram", "speed", "balanced")
 def add_model(parser: argparse.ArgumentParser) -> None:
     """MODEL.onnx, --optimize, --calibrate, --name."""
     parser.add_argument("model", metavar="MODEL.onnx", type=Path, help="a quantised ONNX file")
-    parser.add_argument("--optimize", choices=OBJECTIVES, default="balanced", help="what to save (default: balanced)")
+    add_optimize(parser)
     parser.add_argument("--calibrate", metavar="X.npz", type=Path, help="samples to quantise a float model with")
     parser.add_argument("--name", help="C name of the model (default: the graph's name, else the file's)")
+
+
+def add_optimize(parser: argparse.ArgumentParser) -> None:
+    """--optimize."""
+    parser.add_argument("--optimize", choices=OBJECTIVES, default="balanced", help="what to save (default: balanced)")
 
 
 def add_board(parser: argparse.ArgumentParser, several: bool = False, required: bool = True) -> None:

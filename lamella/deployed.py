@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lamella import footprint, pipeline
+from lamella import elf, footprint, pipeline, programs
 
 
 def with_deployed_bytes(metrics: dict, model: Path) -> dict:
@@ -21,6 +21,13 @@ def with_deployed_bytes(metrics: dict, model: Path) -> dict:
         }
         layers.append({**layer, **deployed})
     return {**metrics, "layers": layers, **_total(chosen), "smallest": _total(smallest)}
+
+
+def flash_bytes(model: Path, board: str, optimize: str) -> int:
+    """Flash of a minimal firmware with the model, linked."""
+    compiled = pipeline.compile_model(model, board, optimize)
+    program = programs.minimal_program(compiled, enlarged=compiled.board.flash is not None)
+    return elf.measure(program, compiled.board, compiled.model.weight_symbols, programs.ARENA_SYMBOL).flash_total
 
 
 def _layers(model: Path, optimize: str) -> dict[str, dict]:

@@ -193,6 +193,36 @@ def layer_instructions(layers: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 @_drawn
+def pareto(points: Sequence[Mapping[str, Any]], float_accuracy: float | None) -> Figure:
+    """Every network that training tried: bytes of its weights and validation accuracy. The line joins those that no
+    other one beats in both."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for accepted, colour, label in ((True, "green", "kept"), (False, "orange", "given up")):
+        chosen = [point for point in points if point["accepted"] is accepted]
+        if chosen:
+            place = [point["bytes"] for point in chosen], [100 * point["accuracy"] for point in chosen]
+            axes.scatter(*place, s=28, color=COLOURS[colour], label=label, zorder=3)
+    best: list[Mapping[str, Any]] = []
+    for point in sorted(points, key=lambda p: (p["bytes"], -p["accuracy"])):
+        if not best or point["accuracy"] > best[-1]["accuracy"]:
+            best.append(point)
+    axes.plot([p["bytes"] for p in best], [100 * p["accuracy"] for p in best], color=COLOURS["blue"], linewidth=1.2)
+    for point in best:
+        words = shorten(point["what"], 26)
+        axes.annotate(
+            words, (point["bytes"], 100 * point["accuracy"]), (5, -11), textcoords="offset points", fontsize=8
+        )
+    if float_accuracy is not None:
+        axes.axhline(100 * float_accuracy, color=COLOURS["line"], linestyle="--", linewidth=1)
+    axes.set_xlabel("bytes of all weights")
+    axes.set_ylabel("validation accuracy, %; dashed: float")
+    axes.margins(x=0.18, y=0.12)
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+@_drawn
 def training(metrics: Mapping[str, Any]) -> Figure:
     """How much smaller each layer became and, where it was recorded, the drop after each layer was collapsed."""
     layers = metrics["layers"]

@@ -23,6 +23,7 @@ METRICS = {"float_accuracy": float, "accuracy": float, "drop": float}
 METRICS_MORE = {
     "compression_vs_float32": float,
     "validation_drop": float,
+    "validation_float_accuracy": float,
     "max_drop": float,
     "epochs": int,
     "seconds": float,
@@ -31,7 +32,8 @@ METRICS_MORE = {
     "data": str,
 }
 METRICS_LAYER = {"name": str, "format": str, "density": float, "weights": int, "bytes": int}
-METRICS_LAYER_MORE = {"order": int, "accepted": bool, "validation_drop": float}
+METRICS_LAYER_MORE = {"order": int, "accepted": bool, "validation_drop": float, "reason": str}
+METRICS_POINT = {"what": str, "bytes": int, "accuracy": float, "accepted": bool}
 
 Progress = Callable[[int, int], None]
 
@@ -183,7 +185,8 @@ def read_metrics(path: Path) -> dict:
     try:
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         layers = [_keys(layer, METRICS_LAYER, METRICS_LAYER_MORE) for layer in data["layers"]]
-        return {**_keys(data, METRICS, METRICS_MORE), "layers": layers}
+        points = [_keys(point, METRICS_POINT, {}) for point in data.get("points", [])]
+        return {**_keys(data, METRICS, METRICS_MORE), "layers": layers, "points": points}
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); give the metrics.json of a training") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -211,6 +214,13 @@ def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is not a number")
 
 
+def _pareto(metrics: Mapping[str, Any] | None) -> Markup | None:
+    """The networks that a training tried, where there was more than one."""
+    if metrics is None or len(metrics["points"]) < 2:
+        return None
+    return pictures.pareto(metrics["points"], metrics["validation_float_accuracy"])
+
+
 def render(data: Mapping[str, Any], graph: Graph) -> str:
     """The HTML."""
     weighted = [layer for layer in data["layers"] if layer["weights"]]
@@ -222,6 +232,7 @@ def render(data: Mapping[str, Any], graph: Graph) -> str:
         "sizes": pictures.layer_sizes(weighted) if weighted else None,
         "instructions": pictures.layer_instructions(counted) if data["titles"]["instructions"] else None,
         "training": pictures.training(data["metrics"]) if data["metrics"] and data["metrics"]["layers"] else None,
+        "pareto": _pareto(data["metrics"]),
     }
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lamella", "templates"),

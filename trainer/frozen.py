@@ -107,8 +107,3 @@ def _make_bias_fit(
 def node_inputs(network: FrozenNetwork, node: Node) -> list[Affine]:
     """Quantisation of each input of a node."""
     return [network.affines[name] for name in node.inputs]
-
-
-def levels_as_rows(layer: FrozenLayer) -> np.ndarray:
-    """Levels as the weight formats take them: int16, one row per output channel."""
-    return layer.levels.reshape(len(layer.levels), -1).astype(np.int16)

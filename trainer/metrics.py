@@ -1,24 +1,16 @@
 """What metrics.json says of a compressed network."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from lamella.errors import PlatformError
-from lamella.formats import formats
-from lamella.trainer.frozen import FrozenLayer, levels_as_rows
 from lamella.trainer.layerwise import CompressResult
+from lamella.trainer.sizes import smallest_format
 
 FLOAT32_BYTES = 4
-
-
-def smallest_format(layer: FrozenLayer) -> tuple[str, int]:
-    """Name and bytes of the weight format that stores a layer in the least space."""
-    levels = levels_as_rows(layer)
-    sizes = {name: record.size(levels) for name, record in formats().items() if record.fits(levels)}
-    name = min(sizes, key=lambda name: (sizes[name], name))
-    return name, sizes[name]
 
 
 def layer_metrics(result: CompressResult) -> list[dict]:
@@ -29,7 +21,7 @@ def layer_metrics(result: CompressResult) -> list[dict]:
     decisions = {decision.name: decision for decision in result.decisions}
     records = []
     for name, layer in result.frozen.layers.items():
-        form, size = smallest_format(layer)
+        form, size = smallest_format(layer.levels)
         density = float(np.count_nonzero(layer.levels)) / layer.levels.size
         decision = decisions.get(name)
         records.append(
@@ -45,6 +37,7 @@ def layer_metrics(result: CompressResult) -> list[dict]:
                 "order": result.layer_order.index(name) + 1 if name in result.layer_order else None,
                 "accepted": decision is not None and decision.accepted,
                 "validation_drop": decision.drop if decision is not None else None,
+                "reason": decision.reason(result.options.max_drop) if decision is not None else "not to be collapsed",
             }
         )
     return records
@@ -63,6 +56,7 @@ def network_metrics(result: CompressResult, float_accuracy: float, accuracy: flo
         "validation_drop": result.validation_drop,
         "max_drop": result.options.max_drop,
         "layers": layers,
+        "points": [asdict(point) for point in result.points],
         "weights": weights,
         "weight_bytes": size,
         "sparsity": 1.0 - sum(r["density"] * r["weights"] for r in layers) / weights,

@@ -16,6 +16,8 @@ class CompressOptions:
     sparsity: float = 0.9
     #: What to do when a layer breaks the bound: "stop", or "skip" it and try the next.
     on_violation: str = "stop"
+    #: Ways to store a layer that is collapsed, from lamella.trainer.ladder; the cheapest within the bound is kept.
+    ladder: tuple[str, ...] = ("sparse",)
     #: How significance is measured: "sparsity", "weights", "magnitude" or "accuracy".
     order: str = "sparsity"
     #: Layers that are never collapsed.
@@ -61,6 +63,7 @@ class CompressOptions:
         _require(self.temperature > 0, "temperature", self.temperature, "above 0")
         _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _require(self.calibration_batches >= 1, "calibration_batches", self.calibration_batches, "1 or more")
+        _require(len(self.ladder) >= 1, "ladder", list(self.ladder), "at least one rung")
         _require(self.prune_steps >= 1, "prune_steps", self.prune_steps, "1 or more")
         for name in ("prune_epochs", "layer_epochs", "final_epochs", "seed"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")

@@ -66,7 +66,8 @@ class Recipe:
     def to_dict(self) -> dict:
         """Plain values, for comparing recipes and for metrics.json."""
         plain = dataclasses.asdict(self)
-        plain["compress"]["keep"] = list(plain["compress"]["keep"])
+        for key in ("keep", "ladder"):
+            plain["compress"][key] = list(plain["compress"][key])
         return plain
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from lamella.errors import UsageError
 from lamella.trainer import augment, checkpoint, data, export_onnx, metrics, networks, onnxruntime_check
 from lamella.trainer.batches import TensorBatches
+from lamella.trainer.budget import Budget
 from lamella.trainer.data.splits import Splits, validation_indices
 from lamella.trainer.fit import Descent, Progress, fit, float_accuracy
 from lamella.trainer.layerwise import CompressResult, compress
@@ -30,13 +31,15 @@ def run(
     data_folder: Path | None = None,
     float_checkpoint: Path | None = None,
     resume: bool = False,
+    within: Budget | None = None,
     progress: Callable[[str], Progress] = lambda phase: lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """Writes out/model.onnx and out/metrics.json and returns the metrics.
 
     float_checkpoint: a state_dict to start from instead of training the baseline. resume: continue from
-    out/checkpoint.pt with the same recipe; the result is that of an unbroken run.
+    out/checkpoint.pt with the same recipe; the result is that of an unbroken run. within: bytes to fit into, in place of
+    the recipe's max_drop.
     """
     started = time.monotonic()
     torch.set_num_threads(recipe.train.threads)
@@ -60,8 +63,11 @@ def run(
     def save_compression(part: dict) -> None:
         save(compress=part)
         if part["decisions"] and not part["finished"]:
-            name, _, accepted, drop = part["decisions"][-1]
-            say(f"{name}: collapsed, {drop:+.2f} points lost, {'kept' if accepted else 'restored'}")
+            decision = part["decisions"][-1]
+            for k, tried in enumerate(decision["tries"]):
+                kept = decision["accepted"] and k == len(decision["tries"]) - 1
+                verdict = "kept" if kept else "restored"
+                say(f"{decision['name']} collapsed to {tried['rung']}: {tried['drop']:+.2f} points lost, {verdict}")
 
     result = compress(
         model,
@@ -71,9 +77,12 @@ def run(
         progress=progress,
         save=save_compression,
         resume=state.get("compress"),
+        within=within,
         **asdict(recipe.compress),
     )
     report = _finish(recipe, result, model, validation, test, out)
+    if within is not None:
+        report["budget"] = {"bytes": within.bytes, "fits": result.fits}
     report |= {
         "epochs": epochs + result.epochs,
         "seconds": round(state["seconds_before"] + time.monotonic() - started, 1),

@@ -4,13 +4,20 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from lamella import output
+from lamella import arguments, output
+from lamella.errors import UsageError
+
+if TYPE_CHECKING:
+    from lamella.trainer.budget import Budget
 
 HELP = "train a network, compress it layer by layer under an accuracy bound, and write model.onnx and metrics.json"
 EXAMPLES = """\
 lamella train examples/lenet5_fashion_mnist/recipe.toml
 lamella train recipe.toml --max-drop 0.5 --sparsity 0.95 --out runs/small
+lamella train recipe.toml --budget flash=32k --board qemu_microbit
 lamella train recipe.toml --resume                            continue a run that was interrupted
 """
 
@@ -38,6 +45,13 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sparsity", metavar="P", type=float, help="fraction of zeros over all layers together, 0 to 1"
     )
+    parser.add_argument(
+        "--budget",
+        metavar="flash=32k",
+        help="the best accuracy that fits, in place of a bound on accuracy; wants --board",
+    )
+    arguments.add_board(parser, required=False)
+    arguments.add_optimize(parser)
     parser.add_argument("--seed", metavar="N", type=int, help="same seed, same result")
 
 
@@ -52,6 +66,7 @@ def run_recipe(
     """What train and compress have in common."""
     from lamella.trainer.recipe import read_recipe
 
+    limit = _flash_limit(args)
     recipe = read_recipe(recipe_path, max_drop=args.max_drop, sparsity=args.sparsity, seed=args.seed)
     from lamella.trainer import session  # loads torch: after the recipe is known to be right
 
@@ -63,6 +78,7 @@ def run_recipe(
             data_folder=args.data,
             float_checkpoint=float_checkpoint,
             resume=resume,
+            within=None if limit is None else _within(limit, args.board, args.optimize),
             progress=progress,
             say=lambda line: print(line, flush=True) if output.speaks(args) else None,
         )
@@ -74,7 +90,39 @@ def run_recipe(
     output.emit(args, report)
     if output.speaks(args):
         _print(report, out)
+    if limit is not None:
+        return 0 if report["budget"]["fits"] else 1
     return 0 if report["validation_drop"] <= report["max_drop"] else 1
+
+
+def _flash_limit(args: argparse.Namespace) -> int | None:
+    """Bytes of flash that --budget allows; None without it."""
+    if args.budget is None:
+        return None
+    from lamella.footprint import parse_budget
+
+    budget = parse_budget(args.budget)
+    if set(budget) != {"flash"}:
+        raise UsageError(f"--budget {args.budget}: only flash depends on training; write --budget flash=32k")
+    if args.board is None:
+        raise UsageError("--budget: flash is that of the firmware for a board; say which one with --board")
+    arguments.boards_of([args.board])
+    return budget["flash"]
+
+
+def _within(limit: int, board: str, optimize: str) -> "Budget":
+    """The budget of a board's flash, each network measured by linking its firmware."""
+    from lamella import deployed
+    from lamella.trainer import export_onnx
+    from lamella.trainer.budget import Budget
+
+    def measure(network) -> int:
+        with TemporaryDirectory() as folder:
+            model = Path(folder) / "model.onnx"
+            export_onnx.save(network, model)
+            return deployed.flash_bytes(model, board, optimize)
+
+    return Budget(limit, measure)
 
 
 def run_name(recipe_path: Path) -> str:
@@ -114,11 +162,21 @@ def _print(report: dict, out: Path) -> None:
         f"accuracy {100 * report['accuracy']:.2f} % in integers, {100 * report['float_accuracy']:.2f} % as float: "
         f"{report['drop']:+.2f} points lost on {report['test_samples']:,} test samples"
     )
-    bound = "within" if report["validation_drop"] <= report["max_drop"] else "BEYOND"
-    print(f"validation: {report['validation_drop']:+.2f} points lost, {bound} the bound of {report['max_drop']:g}")
+    if "budget" in report:
+        fits = "fits" if report["budget"]["fits"] else "does NOT fit"
+        print(
+            f"validation: {report['validation_drop']:+.2f} points lost; {fits} into {report['budget']['bytes']:,} bytes"
+        )
+    else:
+        _print_bound(report)
     print(
         f"weights: {report['weight_bytes']:,} bytes, {report['compression_vs_float32']:.1f} times smaller than float32; "
         f"with --optimize flash {report['smallest']['weight_bytes']:,} bytes, "
         f"{report['smallest']['compression_vs_float32']:.1f} times"
     )
     print(f"wrote {out / 'model.onnx'} and {out / 'metrics.json'}")
+
+
+def _print_bound(report: dict) -> None:
+    bound = "within" if report["validation_drop"] <= report["max_drop"] else "BEYOND"
+    print(f"validation: {report['validation_drop']:+.2f} points lost, {bound} the bound of {report['max_drop']:g}")

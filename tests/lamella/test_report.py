@@ -46,13 +46,22 @@ def test_metrics_are_shown(lamella, model_path, tmp_path):
         "bytes": 15,
         "order": 1,
         "accepted": True,
+        "reason": "sparse (15 bytes) loses 0.5, within 1",
     }
-    metrics = {"float_accuracy": 0.9876, "accuracy": 0.9812, "drop": 0.64, "layers": [layer]}
+    points = [
+        {"what": "all layers int8", "bytes": 72, "accuracy": 0.985, "accepted": True},
+        {"what": "conv1: sparse", "bytes": 15, "accuracy": 0.98, "accepted": True},
+        {"what": "conv1: <int4>", "bytes": 36, "accuracy": 0.97, "accepted": False},
+    ]
+    metrics = {"float_accuracy": 0.9876, "accuracy": 0.9812, "drop": 0.64, "layers": [layer], "points": points}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     arguments = ("--board", "host", "--metrics", tmp_path / "metrics.json", "--no-verify", "--quiet")
     assert lamella("report", model_path, "--out", tmp_path / "r.html", *arguments)[0] == 0
     text = (tmp_path / "r.html").read_text()
     assert "98.76" in text and "98.12" in text
+    assert "sparse (15 bytes) loses 0.5, within 1" in text
+    assert "bytes of all weights" in text and "conv1: sparse" in text
+    assert "conv1: &lt;int4&gt;" not in text  # beaten in both: a dot without a name
 
 
 @pytest.mark.parametrize("content", ["", "[]", "not json", '{"accuracy": "high"}'])

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,9 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from lamella import cli
+from lamella import cli, deployed
 from lamella.formats import formats
-from lamella.trainer.frozen import FrozenLayer
-from lamella.trainer.metrics import smallest_format
+from lamella.trainer.sizes import smallest_format
 
 HERE = Path(__file__).parent
 #: The modules of the tests, importable by name from a process of its own.
@@ -109,10 +109,9 @@ def test_bytes_of_a_layer_are_its_levels_packed_in_its_format(unbroken):
 @pytest.mark.parametrize("largest", [1, 5, 127])
 def test_smallest_format_is_the_least_of_those_that_fit(largest):
     levels = np.random.default_rng(0).integers(-largest, largest + 1, (6, 40)).astype(np.int8)
-    layer = FrozenLayer(levels, np.ones(1), np.zeros(6), np.ones(1), np.ones(1), 0, "int8")
     rows = levels.astype(np.int16)
     sizes = {name: len(f.pack(rows)) for name, f in formats().items() if f.fits(rows)}
-    name, size = smallest_format(layer)
+    name, size = smallest_format(levels)
     assert size == sizes[name] == min(sizes.values())
 
 
@@ -290,3 +289,22 @@ def test_vectors_without_a_training_says_so(tmp_path, capsys):
     assert cli.main([*arguments, "--outputs", str(tmp_path / "y.npz"), "--quiet"]) == 2
     assert "lamella train" in capsys.readouterr().err
     assert not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
+def test_a_budget_of_flash_is_that_of_the_firmware(tmp_path, unbroken):
+    board = ["--board", "qemu_mps2_an386"]
+    start = deployed.flash_bytes(unbroken / "model.onnx", board[1], "balanced")
+    recipe = recipe_in(tmp_path, RECIPE + 'ladder = ["sparse", "int4"]\nlayer_epochs = 0\n')
+    common = ["compress", str(unbroken / "float.pt"), "--recipe", str(recipe), *board, "--quiet"]
+    assert cli.main([*common, "--out", str(tmp_path / "a"), "--budget", f"flash={start + 200}"]) == 0
+    metrics = json.loads((tmp_path / "a" / "metrics.json").read_text())
+    assert metrics["budget"] == {"bytes": start + 200, "fits": True}
+    assert deployed.flash_bytes(tmp_path / "a" / "model.onnx", board[1], "balanced") <= start + 200
+    assert cli.main([*common, "--out", str(tmp_path / "b"), "--budget", "flash=1k"]) == 1
+    assert json.loads((tmp_path / "b" / "metrics.json").read_text())["budget"]["fits"] is False
+
+
+@pytest.mark.parametrize("wrong", [["--budget", "flash=9k"], ["--budget", "ram=9k", "--board", "host"]])
+def test_a_budget_that_means_nothing_is_refused(tmp_path, capsys, wrong):
+    fails(["train", str(recipe_in(tmp_path)), *wrong], 2, "--budget", capsys)

@@ -1,0 +1,83 @@
+"""The ladder: ways to store a layer, and which of them a layer can afford.
+
+A rung is a weight rule with the name that recipes call it by. Layers try the rungs of their ladder from the one of
+fewest bytes upwards and stay on the first that keeps the network within its bound; above the last there is int8.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lamella.errors import UsageError
+from lamella.trainer.layers import WeightLayer
+from lamella.trainer.names import closest
+from lamella.trainer.options import CompressOptions
+from lamella.trainer.rules import WeightRule
+from lamella.trainer.rules.ternary import Ternary
+from lamella.trainer.rules.uniform import Uniform
+from lamella.trainer.sizes import smallest_format
+
+#: Of Ternary Weight Networks (Li, Liu 2016): weights up to this share of mean |w| become zero.
+DENSE_THRESHOLD = 0.7
+
+
+def _sparse(options: CompressOptions) -> WeightRule:
+    return Ternary(options.zeros, options.threshold, options.sigma, options.sigma_per_channel)
+
+
+def _ternary(options: CompressOptions) -> WeightRule:
+    return Ternary("mean", DENSE_THRESHOLD, options.sigma, options.sigma_per_channel)
+
+
+#: Name to the rule under some options.
+RUNGS: dict[str, Callable[[CompressOptions], WeightRule]] = {
+    "sparse": _sparse,  # the method's own: zeros of pruning, or as the option `zeros` says
+    "ternary": _ternary,  # about 40 % zeros, found anew at every step
+    "int2": lambda options: Uniform(bits=2),
+    "int4": lambda options: Uniform(bits=4),
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A way to store one layer, and the bytes it takes before any training."""
+
+    name: str
+    rule: WeightRule
+    bytes: int
+
+
+class Ladder:
+    """The rungs of a run's options. rule: stands in for the rule of every rung."""
+
+    def __init__(self, options: CompressOptions, rule: WeightRule | None = None):
+        self._rules = {name: rule or rule_of(name, options) for name in options.ladder}
+
+    @property
+    def first(self) -> WeightRule:
+        """The rule that is named first."""
+        return next(iter(self._rules.values()))
+
+    def rungs(self, layer: WeightLayer, below: int) -> list[Rung]:
+        """The rungs of a layer that take fewer bytes than `below`, fewest first. The layer stays as it is."""
+        found = [_priced(layer, name, rule) for name, rule in self._rules.items()]
+        return sorted((rung for rung in found if rung.bytes < below), key=lambda rung: rung.bytes)
+
+
+def rule_of(name: str, options: CompressOptions) -> WeightRule:
+    """The rule of a rung; UsageError for an unknown name."""
+    if name not in RUNGS:
+        raise UsageError(f"ladder: there is no rung {name!r}{closest(name, RUNGS)}; choose from {', '.join(RUNGS)}")
+    return RUNGS[name](options)
+
+
+def _priced(layer: WeightLayer, name: str, rule: WeightRule) -> Rung:
+    before, learned = layer.rule, dict(layer.extra.items())
+    layer.set_rule_(rule)
+    with torch.no_grad():
+        levels, _ = rule.freeze(layer)
+    layer.rule = before
+    layer.extra.clear()
+    layer.extra.update(learned)
+    return Rung(name, rule, smallest_format(levels)[1])

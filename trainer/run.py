@@ -1,0 +1,135 @@
+"""The state of one compression, and what can be done to it: train, validate, put a layer under a rule."""
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+
+import torch
+from torch import Tensor, nn
+
+from lamella.errors import UsageError
+from lamella.trainer import integer
+from lamella.trainer.batches import checked, inputs_for_calibration
+from lamella.trainer.decisions import Decision, Point, Try
+from lamella.trainer.fit import Descent, Progress, fit, float_accuracy
+from lamella.trainer.frozen import FrozenNetwork, freeze
+from lamella.trainer.names import closest
+from lamella.trainer.network import QuantNetwork
+from lamella.trainer.options import CompressOptions
+from lamella.trainer.rules import WeightRule
+from lamella.trainer.sizes import smallest_format, weight_bytes
+from lamella.trainer.trace import trace
+
+
+class Run:
+    """A network under compression with its data. What a checkpoint holds is in state()."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train_data: Iterable,
+        validation_data: Iterable,
+        options: CompressOptions,
+        progress: Callable[[str], Progress | None],
+        save: Callable[[dict], None],
+    ):
+        self.options = options
+        self.train_data = train_data
+        self.progress = progress
+        self._save = save
+        self.inputs = inputs_for_calibration(train_data, options.calibration_batches)
+        graph = trace(model, self.inputs[0][:2])
+        self.network = QuantNetwork(graph, model, learned_ranges=options.activation_range == "learned")
+        self.classes = graph.output.shape[0]
+        self.validation = list(checked(validation_data, "validation", self.classes))
+        self.float_accuracy = float_accuracy(model, self.validation, "validation")
+        self.teacher = copy.deepcopy(model).eval() if options.distill else None
+        self.order: list[str] = []
+        self.decisions: list[Decision] = []
+        self.points: list[Point] = []
+        self.epochs = 0
+        self.finished = False
+        for name in options.keep:
+            if name not in self.network.compressible:
+                raise UsageError(f"keep: there is no layer {name!r}{closest(name, self.network.compressible)}")
+
+    def candidates(self) -> list[str]:
+        """Layers that may be collapsed, least significant first."""
+        return [name for name in self.order if name not in self.options.keep]
+
+    def train(self, phase: str, epochs: int, before_epoch: Callable[[int], None] | None = None) -> None:
+        """Epochs of descent on the network as it is."""
+        o = self.options
+        descent = Descent(epochs, o.learning_rate, o.optimizer, o.momentum, o.weight_decay, o.distill, o.temperature)
+        fit(
+            self.network,
+            self.train_data,
+            descent,
+            what=phase,
+            seed=o.seed,
+            first_epoch=self.epochs,
+            before_epoch=before_epoch,
+            teacher=self.teacher,
+            progress=self.progress(phase),
+        )
+        self.epochs += epochs
+        if o.activation_range == "calibrated" and phase != "prune":
+            self.network.calibrate_(self.inputs)
+
+    def set_rule(self, name: str, rule: WeightRule) -> None:
+        """Puts a layer under a rule; activations get new ranges."""
+        self.network.layers[name].set_rule_(rule)
+        self.network.calibrate_(self.inputs)
+
+    def frozen(self) -> FrozenNetwork:
+        """The network as it is now, in integers."""
+        return freeze(self.network, "validation")
+
+    def validate(self) -> float:
+        """Integer-mode accuracy on the validation split."""
+        return integer.accuracy(self.frozen(), self.validation)
+
+    def accuracy_with(self, name: str, rule: WeightRule, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+        """Integer-mode accuracy if a layer went under a rule, without training. The network stays as it is."""
+        before = self.network.snapshot()
+        self.set_rule(name, rule)
+        accuracy = integer.accuracy(self.frozen(), batches)
+        self.network.restore_(before)
+        return accuracy
+
+    def layer_bytes(self, name: str) -> int:
+        """Bytes of a layer's weights as they are now, in their smallest format."""
+        layer = self.network.layers[name]
+        with torch.no_grad():
+            return smallest_format(layer.rule.freeze(layer)[0])[1]
+
+    def point(self, what: str, accepted: bool = True) -> Point:
+        """Bytes and accuracy of the network as it is now."""
+        frozen = self.frozen()
+        return Point(what, weight_bytes(frozen), integer.accuracy(frozen, self.validation), accepted)
+
+    def save(self) -> None:
+        """Hands the state to whoever keeps checkpoints."""
+        self._save(self.state())
+
+    def state(self) -> dict:
+        """What load() needs; plain types and tensors."""
+        return {
+            "network": self.network.snapshot(),
+            "order": self.order,
+            "decisions": [asdict(decision) for decision in self.decisions],
+            "points": [asdict(point) for point in self.points],
+            "epochs": self.epochs,
+            "finished": self.finished,
+        }
+
+    def load(self, state: dict) -> None:
+        """Continues from state()."""
+        self.network.restore_(state["network"])
+        self.order = list(state["order"])
+        self.decisions = [
+            Decision(**{**entry, "tries": tuple(Try(**t) for t in entry["tries"])}) for entry in state["decisions"]
+        ]
+        self.points = [Point(**point) for point in state["points"]]
+        self.epochs = state["epochs"]
+        self.finished = state["finished"]
