@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lamella.errors import PlatformError, UsageError
 from lamella.trainer.batches import checked
+from lamella.trainer.place import CPU, Place
 
 #: Called with the number of batches done and their total (None where the data do not tell).
 Progress = Callable[[int, int | None], None]
@@ -43,15 +44,20 @@ def fit(
     before_epoch: Callable[[int], None] | None = None,
     teacher: nn.Module | None = None,
     progress: Progress | None = None,
+    place: Place = CPU,
 ) -> float:
     """Trains in place and returns the mean loss of the last epoch.
 
     `what` names the phase in messages. first_epoch counts the epochs of the whole run, for the order of the batches.
-    The network's keep_valid_, if it has one, runs after every step.
+    The network's keep_valid_, if it has one, runs after every step. place: where to descend; afterwards the network is
+    on the CPU again.
     """
     if descent.epochs == 0:
         return math.nan
     network.to(memory_format=torch.channels_last).train()
+    running = place.move(network)
+    if teacher is not None:
+        teacher.to(place.device)
     keep_valid = getattr(network, "keep_valid_", lambda: None)
     loss = math.nan
     with torch.random.fork_rng(devices=[]):
@@ -70,9 +76,11 @@ def fit(
             for number, (x, y) in enumerate(checked(data, "training")):
                 if x.dim() == 4:
                     x = x.contiguous(memory_format=torch.channels_last)
+                x, y, weight = place.share(x, y)
                 optimizer.zero_grad(set_to_none=True)
-                value = _loss(network(x), x, y, descent, teacher)
-                value.backward()
+                with place.autocast():
+                    value = _loss(running(x), x, y, descent, teacher)
+                (value if weight == 1.0 else value * weight).backward()
                 optimizer.step()
                 schedule.step()
                 keep_valid()
@@ -84,7 +92,10 @@ def fit(
                     )
                 if progress is not None:
                     progress(epoch * steps + number + 1, steps * descent.epochs)
-            loss = total / count
+            loss = place.mean(total / count)
+    place.bring_back(network)
+    if teacher is not None:
+        teacher.to("cpu")
     network.eval()
     return loss
 

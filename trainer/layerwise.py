@@ -17,6 +17,7 @@ from lamella.trainer.fit import Progress
 from lamella.trainer.frozen import FrozenNetwork, freeze
 from lamella.trainer.network import QuantNetwork
 from lamella.trainer.options import CompressOptions, options_from
+from lamella.trainer.place import CPU, Place
 from lamella.trainer.prune import prune_, sparsity_schedule
 from lamella.trainer.rules import WeightRule
 from lamella.trainer.rules.float32 import Float32
@@ -67,6 +68,7 @@ def compress(
     progress: Callable[[str], Progress | None] | None = None,
     save: Callable[[dict], None] | None = None,
     resume: dict | None = None,
+    place: Place = CPU,
     **options,
 ) -> CompressResult:
     """A compressed copy of a trained float network; the model itself stays as it is.
@@ -75,13 +77,20 @@ def compress(
     name: of the ONNX graph, by default the class. options: fields of CompressOptions, such as max_drop, sparsity, seed.
     rule: what layers are collapsed to, in place of the rules of the ladder. within: bytes to fit into, in place of the
     bound on accuracy. progress(phase) gives a function that is told of each batch. save is given the state after pruning
-    and after every layer; such a state as `resume` continues from there, with the same result.
+    and after every layer; such a state as `resume` continues from there, with the same result. place: device, precision
+    and processes of training (lamella.trainer.place.here); what is measured is measured on the CPU.
     """
     settings = options_from(options)
     for data, split in ((train_data, "training"), (validation_data, "validation")):
         require_repeatable(data, split)
     run = Run(
-        model, train_data, validation_data, settings, progress or (lambda phase: None), save or (lambda state: None)
+        model,
+        train_data,
+        validation_data,
+        settings,
+        progress or (lambda phase: None),
+        save or (lambda state: None),
+        place,
     )
     ladder_of = ladder.Ladder(settings, rule)
     if resume is None:

@@ -43,6 +43,9 @@ class TrainRecipe:
     seed: int = 0
     #: Threads of torch; results are repeatable for one number of them.
     threads: int = 1
+    #: Where gradients are computed: "cpu", "cuda", "cuda:N" or "auto"; in "float32" or "bfloat16".
+    device: str = "cpu"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("batch_size", 1), ("seed", 0), ("threads", 1)):

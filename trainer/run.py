@@ -16,6 +16,7 @@ from lamella.trainer.frozen import FrozenNetwork, freeze
 from lamella.trainer.names import closest
 from lamella.trainer.network import QuantNetwork
 from lamella.trainer.options import CompressOptions
+from lamella.trainer.place import Place
 from lamella.trainer.rules import WeightRule
 from lamella.trainer.sizes import smallest_format, weight_bytes
 from lamella.trainer.trace import trace
@@ -32,11 +33,13 @@ class Run:
         options: CompressOptions,
         progress: Callable[[str], Progress | None],
         save: Callable[[dict], None],
+        place: Place,
     ):
         self.options = options
         self.train_data = train_data
         self.progress = progress
         self._save = save
+        self.place = place
         self.inputs = inputs_for_calibration(train_data, options.calibration_batches)
         graph = trace(model, self.inputs[0][:2])
         self.network = QuantNetwork(graph, model, learned_ranges=options.activation_range == "learned")
@@ -71,6 +74,7 @@ class Run:
             before_epoch=before_epoch,
             teacher=self.teacher,
             progress=self.progress(phase),
+            place=self.place,
         )
         self.epochs += epochs
         if o.activation_range == "calibrated" and phase != "prune":

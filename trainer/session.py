@@ -1,9 +1,11 @@
 """A whole run: data, float baseline, compression, model.onnx and metrics.json. What `lamella train` and `compress` do."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
@@ -15,6 +17,7 @@ from lamella.trainer.budget import Budget
 from lamella.trainer.data.splits import Splits, validation_indices
 from lamella.trainer.fit import Descent, Progress, fit, float_accuracy
 from lamella.trainer.layerwise import CompressResult, compress
+from lamella.trainer.place import Place, here
 from lamella.trainer.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
@@ -43,6 +46,9 @@ def run(
     """
     started = time.monotonic()
     torch.set_num_threads(recipe.train.threads)
+    place = here(recipe.train.device, recipe.train.precision)
+    if not place.is_first:
+        say = _silence
     torch.use_deterministic_algorithms(True, warn_only=True)
     path = out / CHECKPOINT
     state = _start(recipe, path, resume)
@@ -51,12 +57,13 @@ def run(
 
     def save(**parts) -> None:
         state.update(parts, seconds=state["seconds_before"] + time.monotonic() - started)
-        checkpoint.save(state, path)
+        if place.is_first:
+            checkpoint.save(state, path)
 
     epochs = _baseline(
-        recipe, model, state, training, float_checkpoint, progress, lambda: save(float=model.state_dict())
+        recipe, model, state, training, float_checkpoint, place, progress, lambda: save(float=model.state_dict())
     )
-    if float_checkpoint is None:
+    if float_checkpoint is None and place.is_first:
         checkpoint.save_float(model, out / FLOAT)
     say(f"float: {100 * float_accuracy(model, validation, 'validation'):.2f} % on the validation split")
 
@@ -78,9 +85,11 @@ def run(
         save=save_compression,
         resume=state.get("compress"),
         within=within,
+        place=place,
         **asdict(recipe.compress),
     )
-    report = _finish(recipe, result, model, validation, test, out)
+    with _folder(out, place) as written:
+        report = _finish(recipe, result, model, validation, test, written)
     if within is not None:
         report["budget"] = {"bytes": within.bytes, "fits": result.fits}
     report |= {
@@ -90,8 +99,23 @@ def run(
         "torch": torch.__version__,
         "recipe": recipe.to_dict(),
     }
-    metrics.save(report, out / "metrics.json")
+    if place.is_first:
+        metrics.save(report, out / "metrics.json")
     return report
+
+
+@contextmanager
+def _folder(out: Path, place: Place) -> Iterator[Path]:
+    """Where a process writes: the first one to `out`, the others where nobody looks."""
+    if place.is_first:
+        yield out
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def _silence(line: str) -> None:
+    """What the other processes say."""
 
 
 def _start(recipe: Recipe, path: Path, resume: bool) -> dict:
@@ -136,7 +160,9 @@ def _splits(recipe: Recipe, folder: Path | None) -> tuple[TensorBatches, TensorB
     )
 
 
-def _baseline(recipe: Recipe, model: nn.Module, state: dict, training, float_checkpoint, progress, save) -> int:
+def _baseline(
+    recipe: Recipe, model: nn.Module, state: dict, training, float_checkpoint, place: Place, progress, save
+) -> int:
     """Gives the float model its weights: from the state, from a file, or by training. Returns the epochs spent."""
     t = recipe.train
     if "float" in state:
@@ -146,7 +172,7 @@ def _baseline(recipe: Recipe, model: nn.Module, state: dict, training, float_che
         save()
     else:
         descent = Descent(t.epochs, t.learning_rate, t.optimizer, t.momentum, t.weight_decay)
-        fit(model, training, descent, what="float baseline", seed=t.seed, progress=progress("float"))
+        fit(model, training, descent, what="float baseline", seed=t.seed, progress=progress("float"), place=place)
         save()
     model.eval()
     return 0 if float_checkpoint is not None else t.epochs

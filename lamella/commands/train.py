@@ -1,6 +1,7 @@
 """`lamella train`: a float baseline, then compression, then model.onnx."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -71,6 +72,9 @@ def run_recipe(
     from lamella.trainer import session  # loads torch: after the recipe is known to be right
 
     out = args.out or Path("runs") / run_name(recipe_path)
+    is_first = os.environ.get("RANK", "0") == "0"  # torchrun: the others compute, and leave files and words to it
+    if not is_first:
+        args.quiet, args.json = True, None
     with _bars(args) as progress:
         report = session.run(
             recipe,
@@ -85,8 +89,9 @@ def run_recipe(
     from lamella.deployed import with_deployed_bytes
     from lamella.trainer import metrics
 
-    report = with_deployed_bytes(report, out / "model.onnx")
-    metrics.save(report, out / "metrics.json")
+    if is_first:
+        report = with_deployed_bytes(report, out / "model.onnx")
+        metrics.save(report, out / "metrics.json")
     output.emit(args, report)
     if output.speaks(args):
         _print(report, out)
