@@ -44,31 +44,17 @@ def run(
     out/checkpoint.pt with the same recipe; the result is that of an unbroken run. within: bytes to fit into, in place of
     the recipe's max_drop.
     """
-    started = time.monotonic()
-    torch.set_num_threads(recipe.train.threads)
-    place = here(recipe.train.device, recipe.train.precision)
+    place = settle(recipe)
     if not place.is_first:
         say = _silence
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    path = out / CHECKPOINT
-    state = _start(recipe, path, resume)
-    model = _build(recipe)
-    training, validation, test = _splits(recipe, data_folder)
-
-    def save(**parts) -> None:
-        state.update(parts, seconds=state["seconds_before"] + time.monotonic() - started)
-        if place.is_first:
-            checkpoint.save(state, path)
-
-    epochs = _baseline(
-        recipe, model, state, training, float_checkpoint, place, progress, lambda: save(float=model.state_dict())
-    )
-    if float_checkpoint is None and place.is_first:
-        checkpoint.save_float(model, out / FLOAT)
+    saved = _Saved(recipe, out, resume, place)
+    model = build(recipe)
+    training, validation, test = splits(recipe, data_folder)
+    epochs = _baseline(recipe, model, saved, training, float_checkpoint, place, progress)
     say(f"float: {100 * float_accuracy(model, validation, 'validation'):.2f} % on the validation split")
 
     def save_compression(part: dict) -> None:
-        save(compress=part)
+        saved.update(compress=part)
         if part["decisions"] and not part["finished"]:
             decision = part["decisions"][-1]
             for k, tried in enumerate(decision["tries"]):
@@ -83,7 +69,7 @@ def run(
         name=recipe.network.name.rpartition(":")[2],
         progress=progress,
         save=save_compression,
-        resume=state.get("compress"),
+        resume=saved.state.get("compress"),
         within=within,
         place=place,
         **asdict(recipe.compress),
@@ -94,7 +80,7 @@ def run(
         report["budget"] = {"bytes": within.bytes, "fits": result.fits}
     report |= {
         "epochs": epochs + result.epochs,
-        "seconds": round(state["seconds_before"] + time.monotonic() - started, 1),
+        "seconds": round(saved.seconds(), 1),
         "threads": recipe.train.threads,
         "torch": torch.__version__,
         "recipe": recipe.to_dict(),
@@ -118,19 +104,44 @@ def _silence(line: str) -> None:
     """What the other processes say."""
 
 
-def _start(recipe: Recipe, path: Path, resume: bool) -> dict:
-    """The state to continue from, or a new one."""
-    if not resume:
-        return {"recipe": recipe.to_dict(), "seconds_before": 0.0}
-    if not path.is_file():
-        raise UsageError(f"--resume: there is no {path}; start without --resume")
-    state = checkpoint.load(path)
-    checkpoint.check_recipe(state, recipe.to_dict(), path)
-    state["seconds_before"] = state["seconds"]
-    return state
+class _Saved:
+    """The state of a run and its checkpoint, out/checkpoint.pt, which the first process writes."""
+
+    def __init__(self, recipe: Recipe, out: Path, resume: bool, place: Place):
+        self._path, self._place, self._started = out / CHECKPOINT, place, time.monotonic()
+        self.float_path = out / FLOAT
+        self.state: dict = {"recipe": recipe.to_dict(), "seconds": 0.0}
+        if resume:
+            if not self._path.is_file():
+                raise UsageError(f"--resume: there is no {self._path}; start without --resume")
+            self.state = checkpoint.load(self._path)
+            checkpoint.check_recipe(self.state, recipe.to_dict(), self._path)
+        self._seconds_before = self.state["seconds"]
+
+    def seconds(self) -> float:
+        """Of the run so far, those before an interruption included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def update(self, **parts) -> None:
+        """Puts parts into the state and writes it."""
+        self.state.update(parts, seconds=self.seconds())
+        if self._place.is_first:
+            checkpoint.save(self.state, self._path)
+
+    def save_float(self, model: nn.Module) -> None:
+        """The float network, for `lamella compress`."""
+        if self._place.is_first:
+            checkpoint.save_float(model, self.float_path)
 
 
-def _build(recipe: Recipe) -> nn.Module:
+def settle(recipe: Recipe) -> Place:
+    """Makes torch repeatable as the recipe wants it, and says where it trains."""
+    torch.set_num_threads(recipe.train.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return here(recipe.train.device, recipe.train.precision)
+
+
+def build(recipe: Recipe) -> nn.Module:
     """The recipe's network with weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
@@ -140,42 +151,50 @@ def _build(recipe: Recipe) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
-def _splits(recipe: Recipe, folder: Path | None) -> tuple[TensorBatches, TensorBatches, TensorBatches]:
+def splits(recipe: Recipe, folder: Path | None) -> tuple[TensorBatches, TensorBatches, TensorBatches]:
     """Training, validation and test batches."""
-    splits = data.get(recipe.data.name)(folder)
-    if not isinstance(splits, Splits):
+    whole = data.get(recipe.data.name)(folder)
+    if not isinstance(whole, Splits):
         raise UsageError(
-            f"data {recipe.data.name!r} gave {type(splits).__name__}, not lamella.trainer.data.splits.Splits"
+            f"data {recipe.data.name!r} gave {type(whole).__name__}, not lamella.trainer.data.splits.Splits"
         )
-    for name, x in (("training", splits.train_x), ("test", splits.test_x)):
+    for name, x in (("training", whole.train_x), ("test", whole.test_x)):
         if not len(x):
             raise UsageError(f"data {recipe.data.name!r}: the {name} part is empty")
     t = recipe.train
-    train, validation = validation_indices(len(splits.train_x), recipe.data.validation, t.seed)
-    x, y = torch.from_numpy(splits.train_x), torch.from_numpy(splits.train_y)
+    train, validation = validation_indices(len(whole.train_x), recipe.data.validation, t.seed)
+    x, y = torch.from_numpy(whole.train_x), torch.from_numpy(whole.train_y)
     return (
         TensorBatches(x[train], y[train], t.batch_size, True, t.seed, augment=augment.get(recipe.data.augment)),
         TensorBatches(x[validation], y[validation], EVALUATION_BATCH),
-        TensorBatches(torch.from_numpy(splits.test_x), torch.from_numpy(splits.test_y), EVALUATION_BATCH),
+        TensorBatches(torch.from_numpy(whole.test_x), torch.from_numpy(whole.test_y), EVALUATION_BATCH),
     )
 
 
 def _baseline(
-    recipe: Recipe, model: nn.Module, state: dict, training, float_checkpoint, place: Place, progress, save
+    recipe: Recipe, model: nn.Module, saved: _Saved, training, float_checkpoint: Path | None, place: Place, progress
 ) -> int:
     """Gives the float model its weights: from the state, from a file, or by training. Returns the epochs spent."""
-    t = recipe.train
-    if "float" in state:
-        model.load_state_dict(state["float"])
-    elif float_checkpoint is not None:
-        checkpoint.load_float(model, float_checkpoint)
-        save()
+    if "float" in saved.state:
+        model.load_state_dict(saved.state["float"])
     else:
-        descent = Descent(t.epochs, t.learning_rate, t.optimizer, t.momentum, t.weight_decay)
-        fit(model, training, descent, what="float baseline", seed=t.seed, progress=progress("float"), place=place)
-        save()
+        if float_checkpoint is not None:
+            checkpoint.load_float(model, float_checkpoint)
+        else:
+            train_float(recipe, model, training, place, progress("float"))
+        saved.update(float=model.state_dict())
     model.eval()
-    return 0 if float_checkpoint is not None else t.epochs
+    if float_checkpoint is not None:
+        return 0
+    saved.save_float(model)
+    return recipe.train.epochs
+
+
+def train_float(recipe: Recipe, model: nn.Module, training, place: Place, progress: Progress) -> None:
+    """The float baseline, in place."""
+    t = recipe.train
+    descent = Descent(t.epochs, t.learning_rate, t.optimizer, t.momentum, t.weight_decay)
+    fit(model, training, descent, what="float baseline", seed=t.seed, progress=progress, place=place)
 
 
 def _finish(recipe: Recipe, result: CompressResult, model: nn.Module, validation, test, out: Path) -> dict:
