@@ -34,6 +34,19 @@ def _write(state: dict, path: Path) -> None:
         ) from None
 
 
+def save_text(text: str, path: Path) -> None:
+    """Replaces a text file in one step."""
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise PlatformError(
+            f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
+        ) from None
+
+
 def load(path: Path) -> dict:
     """A checkpoint that save wrote."""
     state = _read(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lamella.errors import PlatformError
+from lamella.trainer import checkpoint
 from lamella.trainer.layerwise import CompressResult
 from lamella.trainer.sizes import smallest_format
 
@@ -67,11 +67,4 @@ def network_metrics(result: CompressResult, float_accuracy: float, accuracy: flo
 
 def save(metrics: dict, path: Path) -> None:
     """Writes JSON beside `path` and renames it."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise PlatformError(
-            f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
-        ) from None
+    checkpoint.save_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", path)

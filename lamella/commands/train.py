@@ -75,7 +75,7 @@ def run_recipe(
     is_first = os.environ.get("RANK", "0") == "0"  # torchrun: the others compute, and leave files and words to it
     if not is_first:
         args.quiet, args.json = True, None
-    with _bars(args) as progress:
+    with progress_bars(args) as progress:
         report = session.run(
             recipe,
             out,
@@ -136,7 +136,7 @@ def run_name(recipe_path: Path) -> str:
 
 
 @contextmanager
-def _bars(args: argparse.Namespace) -> Iterator[Callable]:
+def progress_bars(args: argparse.Namespace) -> Iterator[Callable]:
     """A function that opens the progress bar of a phase and closes the one before."""
     with ExitStack() as stack:
 

@@ -1,0 +1,47 @@
+"""What each option is worth: variants, their results, and going on after an interruption."""
+
+import json
+
+import pytest
+
+from lamella import cli
+from lamella.trainer import ablation
+from lamella.trainer.options import CHOICES, CompressOptions
+
+from .test_session import RECIPE, fails, recipe_in, toy_modules  # noqa: F401
+
+SHORT = RECIPE.replace("epochs = 3", "epochs = 2").replace("final_epochs = 1", "final_epochs = 0")
+
+
+def test_every_choice_is_a_variant():
+    found = ablation.variants(CompressOptions())
+    for name, values in CHOICES.items():
+        assert sum(v.partition("=")[0] == name for v in found) == len(values) - 1
+    assert len(set(found.values())) == len(found)
+    assert all(getattr(o, n.partition("=")[0]) != getattr(found["recipe"], n.partition("=")[0])
+               for n, o in found.items() if n != "recipe")  # fmt: skip
+
+
+def test_results_are_kept_and_not_made_again(tmp_path, capsys):
+    recipe, out = recipe_in(tmp_path, SHORT), tmp_path / "out"
+    common = ["ablate", str(recipe), "--out", str(out)]
+    assert cli.main([*common, "--only", "sigma", "--json", str(tmp_path / "a.json")]) == 0
+    said = capsys.readouterr().out
+    first = json.loads((out / "ablation.json").read_text())
+    assert list(first["variants"]) == ["recipe", "sigma=closed"]
+    assert "sigma=closed" in said and json.loads((tmp_path / "a.json").read_text()) == first
+    assert 0 < first["variants"]["recipe"]["accuracy"] <= 1
+    first["variants"]["recipe"]["bytes"] += 1000  # as a mark: it is not run again
+    (out / "ablation.json").write_text(json.dumps(first))
+    assert cli.main([*common, "--only", "sigma", "--only", "distill=0.5", "--resume", "--quiet"]) == 0
+    second = json.loads((out / "ablation.json").read_text())
+    assert list(second["variants"]) == ["recipe", "sigma=closed", "distill=0.5"]
+    assert second["variants"]["recipe"] == first["variants"]["recipe"]
+    fails([*common, "--resume", "--seed", "5", "--only", "sigma"], 2, "seed", capsys)
+    (out / "ablation.json").write_text("{}")
+    fails([*common, "--resume", "--only", "sigma"], 2, "ablation.json", capsys)
+
+
+@pytest.mark.parametrize("wrong", ["sigam", "sigma=open"])
+def test_an_unknown_variant_is_refused(tmp_path, capsys, wrong):
+    fails(["ablate", str(recipe_in(tmp_path, SHORT)), "--only", wrong], 2, wrong, capsys)
