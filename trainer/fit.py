@@ -14,6 +14,8 @@ from lamella.trainer.place import CPU, Place
 
 #: Called with the number of batches done and their total (None where the data do not tell).
 Progress = Callable[[int, int | None], None]
+#: Called with what is worth a line of a log: names to numbers and texts.
+Log = Callable[[dict[str, object]], None]
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,13 @@ def fit(
     teacher: nn.Module | None = None,
     progress: Progress | None = None,
     place: Place = CPU,
+    log: Log | None = None,
 ) -> float:
     """Trains in place and returns the mean loss of the last epoch.
 
     `what` names the phase in messages. first_epoch counts the epochs of the whole run, for the order of the batches.
     The network's keep_valid_, if it has one, runs after every step. place: where to descend; afterwards the network is
-    on the CPU again.
+    on the CPU again. log is given phase, epoch of the run, loss and learning rate after every epoch.
     """
     if descent.epochs == 0:
         return math.nan
@@ -72,7 +75,7 @@ def fit(
                 steps = len(data) if hasattr(data, "__len__") else sum(1 for _ in data)
                 optimizer = make_optimizer(network, descent)
                 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps * descent.epochs))
-            total, count = 0.0, 0
+            total, count, rate = 0.0, 0, optimizer.param_groups[-1]["lr"]
             for number, (x, y) in enumerate(checked(data, "training")):
                 if x.dim() == 4:
                     x = x.contiguous(memory_format=torch.channels_last)
@@ -93,6 +96,8 @@ def fit(
                 if progress is not None:
                     progress(epoch * steps + number + 1, steps * descent.epochs)
             loss = place.mean(total / count)
+            if log is not None:
+                log({"phase": what, "epoch": first_epoch + epoch + 1, "loss": loss, "learning_rate": rate})
     place.bring_back(network)
     if teacher is not None:
         teacher.to("cpu")

@@ -13,7 +13,7 @@ from torch import nn
 from lamella.trainer import budget, integer, ladder
 from lamella.trainer.batches import checked, require_repeatable
 from lamella.trainer.decisions import Decision, Point, Try
-from lamella.trainer.fit import Progress
+from lamella.trainer.fit import Log, Progress
 from lamella.trainer.frozen import FrozenNetwork, freeze
 from lamella.trainer.network import QuantNetwork
 from lamella.trainer.options import CompressOptions, options_from
@@ -69,6 +69,7 @@ def compress(
     save: Callable[[dict], None] | None = None,
     resume: dict | None = None,
     place: Place = CPU,
+    log: Log | None = None,
     **options,
 ) -> CompressResult:
     """A compressed copy of a trained float network; the model itself stays as it is.
@@ -78,7 +79,8 @@ def compress(
     rule: what layers are collapsed to, in place of the rules of the ladder. within: bytes to fit into, in place of the
     bound on accuracy. progress(phase) gives a function that is told of each batch. save is given the state after pruning
     and after every layer; such a state as `resume` continues from there, with the same result. place: device, precision
-    and processes of training (lamella.trainer.place.here); what is measured is measured on the CPU.
+    and processes of training (lamella.trainer.place.here); what is measured is measured on the CPU. log is given
+    a dict after every epoch and of every network measured.
     """
     settings = options_from(options)
     for data, split in ((train_data, "training"), (validation_data, "validation")):
@@ -91,6 +93,7 @@ def compress(
         progress or (lambda phase: None),
         save or (lambda state: None),
         place,
+        log,
     )
     ladder_of = ladder.Ladder(settings, rule)
     if resume is None:

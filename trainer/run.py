@@ -11,7 +11,7 @@ from lamella.errors import UsageError
 from lamella.trainer import integer
 from lamella.trainer.batches import checked, inputs_for_calibration
 from lamella.trainer.decisions import Decision, Point, Try
-from lamella.trainer.fit import Descent, Progress, fit, float_accuracy
+from lamella.trainer.fit import Descent, Log, Progress, fit, float_accuracy
 from lamella.trainer.frozen import FrozenNetwork, freeze
 from lamella.trainer.names import closest
 from lamella.trainer.network import QuantNetwork
@@ -34,12 +34,14 @@ class Run:
         progress: Callable[[str], Progress | None],
         save: Callable[[dict], None],
         place: Place,
+        log: Log | None,
     ):
         self.options = options
         self.train_data = train_data
         self.progress = progress
         self._save = save
         self.place = place
+        self._log = log
         self.inputs = inputs_for_calibration(train_data, options.calibration_batches)
         graph = trace(model, self.inputs[0][:2])
         self.network = QuantNetwork(graph, model, learned_ranges=options.activation_range == "learned")
@@ -75,6 +77,7 @@ class Run:
             teacher=self.teacher,
             progress=self.progress(phase),
             place=self.place,
+            log=self._log,
         )
         self.epochs += epochs
         if o.activation_range == "calibrated" and phase != "prune":
@@ -110,7 +113,10 @@ class Run:
     def point(self, what: str, accepted: bool = True) -> Point:
         """Bytes and accuracy of the network as it is now."""
         frozen = self.frozen()
-        return Point(what, weight_bytes(frozen), integer.accuracy(frozen, self.validation), accepted)
+        point = Point(what, weight_bytes(frozen), integer.accuracy(frozen, self.validation), accepted)
+        if self._log is not None:
+            self._log({"phase": what, "epoch": self.epochs, "bytes": point.bytes, "accuracy": point.accuracy})
+        return point
 
     def save(self) -> None:
         """Hands the state to whoever keeps checkpoints."""

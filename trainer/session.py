@@ -14,14 +14,16 @@ from lamella.errors import UsageError
 from lamella.trainer import augment, checkpoint, data, export_onnx, metrics, networks, onnxruntime_check
 from lamella.trainer.batches import TensorBatches
 from lamella.trainer.budget import Budget
+from lamella.trainer.csv_log import CsvLog
 from lamella.trainer.data.splits import Splits, validation_indices
-from lamella.trainer.fit import Descent, Progress, fit, float_accuracy
+from lamella.trainer.fit import Descent, Log, Progress, fit, float_accuracy
 from lamella.trainer.layerwise import CompressResult, compress
 from lamella.trainer.place import Place, here
 from lamella.trainer.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
 FLOAT = "float.pt"
+LOG = "log.csv"
 #: Validation samples that onnxruntime is asked about.
 WITNESS_SAMPLES = 500
 EVALUATION_BATCH = 500
@@ -50,7 +52,8 @@ def run(
     saved = _Saved(recipe, out, resume, place)
     model = build(recipe)
     training, validation, test = splits(recipe, data_folder)
-    epochs = _baseline(recipe, model, saved, training, float_checkpoint, place, progress)
+    log = CsvLog(out / LOG, new=not resume) if place.is_first else None
+    epochs = _baseline(recipe, model, saved, training, float_checkpoint, place, progress, log)
     say(f"float: {100 * float_accuracy(model, validation, 'validation'):.2f} % on the validation split")
 
     def save_compression(part: dict) -> None:
@@ -72,6 +75,7 @@ def run(
         resume=saved.state.get("compress"),
         within=within,
         place=place,
+        log=log,
         **asdict(recipe.compress),
     )
     with _folder(out, place) as written:
@@ -172,7 +176,14 @@ def splits(recipe: Recipe, folder: Path | None) -> tuple[TensorBatches, TensorBa
 
 
 def _baseline(
-    recipe: Recipe, model: nn.Module, saved: _Saved, training, float_checkpoint: Path | None, place: Place, progress
+    recipe: Recipe,
+    model: nn.Module,
+    saved: _Saved,
+    training,
+    float_checkpoint: Path | None,
+    place: Place,
+    progress,
+    log,
 ) -> int:
     """Gives the float model its weights: from the state, from a file, or by training. Returns the epochs spent."""
     if "float" in saved.state:
@@ -181,7 +192,7 @@ def _baseline(
         if float_checkpoint is not None:
             checkpoint.load_float(model, float_checkpoint)
         else:
-            train_float(recipe, model, training, place, progress("float"))
+            train_float(recipe, model, training, place, progress("float"), log)
         saved.update(float=model.state_dict())
     model.eval()
     if float_checkpoint is not None:
@@ -190,11 +201,13 @@ def _baseline(
     return recipe.train.epochs
 
 
-def train_float(recipe: Recipe, model: nn.Module, training, place: Place, progress: Progress) -> None:
+def train_float(
+    recipe: Recipe, model: nn.Module, training, place: Place, progress: Progress, log: Log | None = None
+) -> None:
     """The float baseline, in place."""
     t = recipe.train
     descent = Descent(t.epochs, t.learning_rate, t.optimizer, t.momentum, t.weight_decay)
-    fit(model, training, descent, what="float baseline", seed=t.seed, progress=progress, place=place)
+    fit(model, training, descent, what="float baseline", seed=t.seed, progress=progress, place=place, log=log)
 
 
 def _finish(recipe: Recipe, result: CompressResult, model: nn.Module, validation, test, out: Path) -> dict:

@@ -1,5 +1,6 @@
 """`lamella train` and `lamella compress`: files, exit codes, resuming after a kill."""
 
+import csv
 import importlib.util
 import json
 import shutil
@@ -289,6 +290,19 @@ def test_vectors_without_a_training_says_so(tmp_path, capsys):
     assert cli.main([*arguments, "--outputs", str(tmp_path / "y.npz"), "--quiet"]) == 2
     assert "lamella train" in capsys.readouterr().err
     assert not (tmp_path / "x.npz").exists()
+
+
+def test_the_log_has_every_epoch_and_every_network(unbroken):
+    with (unbroken / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs = [row for row in rows if row["loss"]]
+    assert [int(row["epoch"]) for row in epochs if row["phase"] == "float baseline"] == [1, 2, 3]
+    losses = [float(row["loss"]) for row in epochs]
+    assert losses[2] < losses[0] and all(float(row["learning_rate"]) > 0 for row in epochs)
+    points = json.loads((unbroken / "metrics.json").read_text())["points"]
+    measured = [(row["phase"], int(row["bytes"]), float(row["accuracy"])) for row in rows if row["bytes"]]
+    assert measured == [(p["what"], p["bytes"], pytest.approx(p["accuracy"], rel=1e-5)) for p in points]
+    assert len(measured) + len(epochs) == len(rows)
 
 
 @pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
