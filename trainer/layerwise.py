@@ -22,7 +22,7 @@ from lamella.trainer.prune import prune_, sparsity_schedule
 from lamella.trainer.rules import WeightRule
 from lamella.trainer.rules.float32 import Float32
 from lamella.trainer.rules.int8 import Int8
-from lamella.trainer.run import Run
+from lamella.trainer.run import OwnLoop, Run
 from lamella.trainer.significance import order_layers
 
 
@@ -65,6 +65,7 @@ def compress(
     name: str | None = None,
     rule: WeightRule | None = None,
     within: budget.Budget | None = None,
+    own_loop: OwnLoop | None = None,
     progress: Callable[[str], Progress | None] | None = None,
     save: Callable[[dict], None] | None = None,
     resume: dict | None = None,
@@ -77,7 +78,8 @@ def compress(
     train_data, validation_data: iterables of (inputs (N, ...) float, labels (N,) int) that can be iterated repeatedly.
     name: of the ONNX graph, by default the class. options: fields of CompressOptions, such as max_drop, sparsity, seed.
     rule: what layers are collapsed to, in place of the rules of the ladder. within: bytes to fit into, in place of the
-    bound on accuracy. progress(phase) gives a function that is told of each batch. save is given the state after pruning
+    bound on accuracy. own_loop(network, epochs): your training loop, in place of ours; it calls network.keep_valid_() after
+    each step of its optimiser, and the options of descent are not looked at. progress(phase) gives a function that is told of each batch. save is given the state after pruning
     and after every layer; such a state as `resume` continues from there, with the same result. place: device, precision
     and processes of training (lamella.trainer.place.here); what is measured is measured on the CPU. log is given
     a dict after every epoch and of every network measured.
@@ -95,6 +97,7 @@ def compress(
         place,
         log,
     )
+    run.own_loop = own_loop
     ladder_of = ladder.Ladder(settings, rule)
     if resume is None:
         prune_and_order(run, ladder_of)

@@ -21,6 +21,9 @@ from lamella.trainer.rules import WeightRule
 from lamella.trainer.sizes import smallest_format, weight_bytes
 from lamella.trainer.trace import trace
 
+#: Trains a module in place for so many epochs, and calls the module's keep_valid_() after every step.
+OwnLoop = Callable[[nn.Module, int], None]
+
 
 class Run:
     """A network under compression with its data. What a checkpoint holds is in state()."""
@@ -42,6 +45,7 @@ class Run:
         self._save = save
         self.place = place
         self._log = log
+        self.own_loop: OwnLoop | None = None
         self.inputs = inputs_for_calibration(train_data, options.calibration_batches)
         graph = trace(model, self.inputs[0][:2])
         self.network = QuantNetwork(graph, model, learned_ranges=options.activation_range == "learned")
@@ -65,6 +69,9 @@ class Run:
     def train(self, phase: str, epochs: int, before_epoch: Callable[[int], None] | None = None) -> None:
         """Epochs of descent on the network as it is."""
         o = self.options
+        if self.own_loop is not None:
+            self._train_with_own_loop(epochs, before_epoch)
+            return
         descent = Descent(epochs, o.learning_rate, o.optimizer, o.momentum, o.weight_decay, o.distill, o.temperature)
         fit(
             self.network,
@@ -82,6 +89,16 @@ class Run:
         self.epochs += epochs
         if o.activation_range == "calibrated" and phase != "prune":
             self.network.calibrate_(self.inputs)
+
+    def _train_with_own_loop(self, epochs: int, before_epoch: Callable[[int], None] | None) -> None:
+        """The user's loop for a whole phase, or for an epoch at a time where something changes before each."""
+        for first in range(epochs) if before_epoch is not None else [0] * (epochs > 0):
+            if before_epoch is not None:
+                before_epoch(first)
+            self.network.train()
+            self.own_loop(self.network, 1 if before_epoch is not None else epochs)
+            self.network.to("cpu").eval()
+        self.epochs += epochs
 
     def set_rule(self, name: str, rule: WeightRule) -> None:
         """Puts a layer under a rule; activations get new ranges."""

@@ -231,3 +231,24 @@ def test_int8_alone_costs_little(trained, data):
     result = compress(trained, *data, sparsity=0.0, keep=("conv1", "conv2", "fc1", "fc2"), prune_epochs=0)
     assert {layer.rule for layer in result.frozen.layers.values()} == {Int8.name}
     assert result.validation_drop <= 1.0
+
+
+def test_a_loop_of_ones_own_does_all_the_training(trained, data):
+    """It is given the network wherever ours would descend: twice for the two steps of pruning, then once a layer."""
+    asked = []
+
+    def own_loop(network, epochs):
+        assert network.training
+        asked.append(epochs)
+        optimizer = torch.optim.SGD(network.parameters(), 0.02)
+        for x, y in list(data[0])[:8]:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(x), y).backward()
+            optimizer.step()
+            network.keep_valid_()
+
+    options = {"sparsity": 0.6, "prune_steps": 2, "prune_epochs": 2, "layer_epochs": 3}
+    result = compress(trained, *data, max_drop=90.0, own_loop=own_loop, **options)
+    assert asked == [1, 1, 3, 3, 3, 3]
+    assert result.epochs == 2 + 4 * 3
+    assert result.validation_accuracy > 0.5
