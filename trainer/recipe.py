@@ -11,6 +11,9 @@ from lamella.errors import UsageError
 from lamella.trainer.names import closest
 from lamella.trainer.options import CompressOptions
 
+#: [search] is for `lamella search` alone.
+TABLES = ("network", "data", "train", "compress", "search")
+
 
 @dataclass(frozen=True)
 class NetworkRecipe:
@@ -100,8 +103,8 @@ def read_recipe(
     network = _section(tables, "network", NetworkRecipe, path, {})
     data = _section(tables, "data", DataRecipe, path, {})
     for name in tables:
-        if name not in ("network", "data", "train", "compress"):
-            raise UsageError(f"{path}: unknown table [{name}]{closest(name, ('network', 'data', 'train', 'compress'))}")
+        if name not in TABLES:
+            raise UsageError(f"{path}: unknown table [{name}]{closest(name, TABLES)}")
     if data.validation < 1:
         raise UsageError(f"{path}: [data] validation = {data.validation} is out of range; it must be 1 or more")
     return Recipe(network, data, train, compress)

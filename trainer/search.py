@@ -1,0 +1,136 @@
+"""Search for the options of compression, by Optuna: the fewest bytes and the smallest loss of accuracy, both at once.
+
+The space is the recipe's table [search]: for each option of [compress] a list of values, or a range
+{ low, high, log = false, step }. Trials are compared on the validation split. Several processes or machines that are given the
+same storage and out folder share the work.
+"""
+
+import json
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+from lamella.errors import PlatformError, UsageError
+from lamella.trainer import checkpoint, session
+from lamella.trainer.fit import Progress
+from lamella.trainer.layerwise import compress
+from lamella.trainer.names import closest
+from lamella.trainer.options import CompressOptions
+from lamella.trainer.recipe import Recipe
+from lamella.trainer.sizes import weight_bytes
+
+try:
+    import optuna
+except ImportError:
+    optuna = None
+
+RANGE = {"low", "high", "log", "step"}
+
+
+def space_of(path: Path) -> dict[str, list | dict]:
+    """The table [search] of a recipe, checked."""
+    space = tomllib.loads(path.read_text(encoding="utf-8")).get("search")
+    if not isinstance(space, dict) or not space:
+        raise UsageError(
+            f"{path}: the table [search] is missing; name options of [compress] there, each with values to try"
+        )
+    known = [field.name for field in fields(CompressOptions)]
+    for name, values in space.items():
+        if name not in known:
+            raise UsageError(f"{path}: [search] {name}: [compress] has no such key{closest(name, known)}")
+        is_range = isinstance(values, dict) and {"low", "high"} <= set(values) <= RANGE
+        if is_range and not all(isinstance(values[key], int | float) for key in ("low", "high")):
+            raise UsageError(f"{path}: [search] {name}: low and high must be numbers")
+        if not is_range and not (isinstance(values, list) and values):
+            raise UsageError(f"{path}: [search] {name} must be a list of values, or {{ low = .., high = .. }}")
+    return space
+
+
+def run(
+    recipe: Recipe,
+    space: dict[str, list | dict],
+    out: Path,
+    *,
+    trials: int,
+    storage: str | None = None,
+    data_folder: Path | None = None,
+    progress: Callable[[str], Progress] = lambda phase: lambda done, total: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict:
+    """So many more trials of the study in `storage` (a database URL; default: a file in out). Writes out/search.json.
+
+    Every trial's model is out/trials/<number>/model.onnx. The float network, out/float.pt, is trained by the first process.
+    """
+    if optuna is None:
+        raise PlatformError("search needs Optuna, which is not installed: pip install 'lamella[search]'")
+    place = session.settle(recipe)
+    training, validation, _ = session.splits(recipe, data_folder)
+    model = session.build(recipe)
+    float_path = out / session.FLOAT
+    if float_path.is_file():
+        checkpoint.load_float(model, float_path)
+    else:
+        session.train_float(recipe, model, training, place, progress("float"))
+        checkpoint.save_float(model, float_path)
+    model.eval()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=recipe.network.name,
+        storage=storage or f"sqlite:///{out / 'search.db'}",
+        directions=["minimize", "minimize"],
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=recipe.train.seed) if storage is None else None,
+    )
+
+    def one(trial) -> tuple[float, int]:
+        options = _options(recipe.compress, {name: _suggest(trial, name, values) for name, values in space.items()})
+        said = ", ".join(f"{name}={value}" for name, value in trial.params.items())
+        result = compress(
+            model,
+            training,
+            validation,
+            name=recipe.network.name.rpartition(":")[2],
+            place=place,
+            progress=lambda phase: progress(f"trial {trial.number}: {phase}"),
+            **asdict(options),
+        )
+        folder = out / "trials" / str(trial.number)
+        folder.mkdir(parents=True, exist_ok=True)
+        result.export(folder / "model.onnx")
+        size = weight_bytes(result.frozen)
+        say(f"trial {trial.number}: {result.validation_drop:+.2f} points lost, {size:,} bytes ({said})")
+        return result.validation_drop, size
+
+    study.optimize(one, n_trials=trials, catch=())
+    report = _report(study, recipe)
+    checkpoint.save_text(json.dumps(report, indent=2) + "\n", out / "search.json")
+    return report
+
+
+def _suggest(trial, name: str, values: list | dict) -> object:
+    if isinstance(values, list):
+        if all(isinstance(value, str | int | float | bool) for value in values):
+            return trial.suggest_categorical(name, values)
+        return json.loads(trial.suggest_categorical(name, [json.dumps(value) for value in values]))
+    whole = isinstance(values["low"], int) and isinstance(values["high"], int)
+    suggest = trial.suggest_int if whole else trial.suggest_float
+    steps = {"step": values["step"]} if "step" in values else {}
+    return suggest(name, values["low"], values["high"], log=values.get("log", False), **steps)
+
+
+def _options(base: CompressOptions, values: dict[str, object]) -> CompressOptions:
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return replace(base, **{**values, **lists})
+
+
+def _report(study, recipe: Recipe) -> dict:
+    """All finished trials; best: the numbers of those that no other one beats in both."""
+    done = [t for t in study.trials if t.values is not None]
+    return {
+        "recipe": recipe.to_dict(),
+        "trials": [
+            {"number": t.number, "drop": t.values[0], "bytes": int(t.values[1]), "options": t.params} for t in done
+        ],
+        "best": sorted(t.number for t in study.best_trials),
+    }
