@@ -1,6 +1,7 @@
-"""Two-dimensional convolution of any kernel, stride, dilation, padding and groups, with pooling fused behind it."""
+"""Convolution of images, or of sequences as images of one row: any kernel, stride, dilation, padding and groups, with
+pooling fused behind it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,8 +39,9 @@ def read(reader, node) -> None:
     a = reader.attributes(node, kernel_shape=None, strides=None, dilations=None, pads=None, auto_pad="NOTSET", group=1)
     x = windows.image(reader, node)
     w = reader.weights(node, 1)
+    rank = len(reader.activation(node, 0).shape)
     if (
-        w.levels.ndim != 4
+        w.levels.ndim != rank
         or a["group"] < 1
         or w.levels.shape[1] * a["group"] != x.shape[1]
         or w.levels.shape[0] % a["group"]
@@ -52,14 +54,16 @@ def read(reader, node) -> None:
     if a["kernel_shape"] is not None and tuple(a["kernel_shape"]) != w.levels.shape[2:]:
         raise reader.unsupported(node, f"kernel_shape {a['kernel_shape']} for weights of shape {w.levels.shape}")
     window = windows.read_window(reader, node, a, w.levels.shape[2:], x.shape[2:])
+    levels = w.levels if rank == 4 else w.levels[:, :, None]
     out_c = w.levels.shape[0]
     bias = reader.bias(node, 2, out_c, x.quantization.scale, w.scales)
-    weights.refuse_overflow(reader, node, w.levels, bias, x.quantization.zero)
+    weights.refuse_overflow(reader, node, levels, bias, x.quantization.zero)
     sink = reader.sink(node)
     attributes = Conv2d(
-        w.levels, w.scales, bias, window, a["group"], reader.requant(node, x.quantization.scale, w.scales, sink)
+        levels, w.scales, bias, window, a["group"], reader.requant(node, x.quantization.scale, w.scales, sink)
     )
-    reader.add("conv2d", node, [x], (1, out_c, *window.out_size(x.shape[2:])), sink.quantization, attributes)
+    shape = (1, out_c, *window.out_size(x.shape[2:]))
+    windows.add(reader, "conv2d", node, x, shape, sink.quantization, attributes)
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:
@@ -108,10 +112,11 @@ def details(graph: Graph, node: Node) -> str:
 
 
 def sample(draw) -> Graph:
-    """A random convolution, with and without fused pooling."""
-    groups = draw.choice([1, 1, 2, 3])
+    """A random convolution, with and without fused pooling; every sixth one of the plainest kind, 1 x 1."""
+    plain = draw.integer(0, 5) == 0
+    groups = 1 if plain else draw.choice([1, 1, 2, 3])
     in_c, out_c = groups * draw.integer(1, 3), groups * draw.integer(1, 4)
-    window = sampling.window(draw, pads=True)
+    window = Window((1, 1)) if plain else sampling.window(draw, pads=True)
     size = sampling.image_size(draw, window)
     x = draw.tensor("x", (1, in_c, *size))
     levels = draw.levels((out_c, in_c // groups, *window.kernel))
@@ -120,8 +125,10 @@ def sample(draw) -> Graph:
     conv_out = window.out_size(size)
     quantization = draw.quantization(x.quantization.scale * float(scales.max()) * 40)
     requant = draw.requant(x.quantization.scale, scales, quantization)
+    if plain:
+        requant = replace(requant, low=0, high=255)
     pool, out = None, conv_out
-    kind = draw.choice([None, None, "max", "average"])
+    kind = None if plain else draw.choice([None, None, "max", "average"])
     if kind:
         kernel = tuple(draw.integer(1, min(3, n)) for n in conv_out)
         pool_window = Window(kernel, tuple(draw.integer(k, k + 1) for k in kernel))
@@ -138,7 +145,7 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="conv2d",
-    title="2-D convolution: any kernel, stride, dilation, padding, groups; depthwise; fused pooling",
+    title="1-D and 2-D convolution: any kernel, stride, dilation, padding, groups; depthwise; fused pooling",
     onnx=("Conv",),
     read=read,
     reference=reference,
