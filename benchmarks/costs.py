@@ -49,8 +49,11 @@ PROGRAM_BYTES = 200_000  # of inputs, outputs, scratch and weights in one progra
 DRAWN = 1200  # layers, after which a rare combination is given up
 
 
-def draws(board: Board, optimize: str, seed: int = 1) -> Iterator[tuple[shapes.Layer, Choice]]:
-    """Layers and ways to run them: PER_KERNEL for each kernel, its formats in turn, each at least PER_FORMAT times."""
+def draws(
+    board: Board, optimize: str, known: Mapping[str, float], seed: int = 1
+) -> Iterator[tuple[shapes.Layer, Choice]]:
+    """Layers and ways to run them: PER_KERNEL for each kernel, its formats in turn, each at least PER_FORMAT times.
+    Without those whose events all have a price in `known`."""
     target = pipeline.target_of(board, optimize)
     rng = random.Random(seed)
     had: Counter = Counter()
@@ -59,6 +62,8 @@ def draws(board: Board, optimize: str, seed: int = 1) -> Iterator[tuple[shapes.L
         (node,) = layer.graph.nodes
         ways: dict[str, dict[str | None, list[Choice]]] = {}
         for choice in kernels.options(layer.graph, node, target):
+            if all(event in known for event in choice.work):
+                continue
             ways.setdefault(choice.kernel, {}).setdefault(choice.format, []).append(choice)
         for kernel, formats in sorted(ways.items()):
             rarest = min(formats, key=lambda name, kernel=kernel: (had[kernel, name], str(name)))
@@ -68,8 +73,8 @@ def draws(board: Board, optimize: str, seed: int = 1) -> Iterator[tuple[shapes.L
                 yield layer, rng.choice(formats[rarest])
 
 
-def measure(board: Board, optimize: str) -> list[tuple[Choice, float]]:
-    """Every drawn choice with its counted instructions."""
+def measure(board: Board, optimize: str, known: Mapping[str, float]) -> list[tuple[Choice, float]]:
+    """Every drawn choice with its counted instructions; without those that `known` prices in full."""
     found, batch, size = [], [], 0
 
     def flush() -> None:
@@ -77,7 +82,7 @@ def measure(board: Board, optimize: str) -> list[tuple[Choice, float]]:
         outcomes = trial.run(trials, board, optimize)
         found.extend((t.choice, o.instructions) for t, o in zip(trials, outcomes, strict=True))
 
-    for layer, choice in draws(board, optimize):
+    for layer, choice in draws(board, optimize, known):
         need = sum(t.bytes for t in layer.graph.tensors.values()) + choice.scratch_bytes + choice.weight_bytes
         if batch and (size + need > PROGRAM_BYTES or len(batch) == 48):
             flush()
@@ -88,17 +93,21 @@ def measure(board: Board, optimize: str) -> list[tuple[Choice, float]]:
     return found
 
 
-def fit(samples: list[tuple[Choice, float]]) -> dict[str, float]:
-    """Price of each event."""
-    events = sorted({name for choice, _ in samples for name in choice.work})
+def fit(samples: list[tuple[Choice, float]], known: Mapping[str, float]) -> dict[str, float]:
+    """Price of each event; those in `known` keep theirs."""
+    events = sorted({name for choice, _ in samples for name in choice.work} - set(known))
     column = {name: k for k, name in enumerate(events)}
     matrix = np.zeros((len(samples), len(events)))
-    for row, (choice, counted) in zip(matrix, samples, strict=True):
+    rest = np.ones(len(samples))  # share of the count that known prices do not explain
+    for k, (choice, counted) in enumerate(samples):
         for name, n in choice.work.items():
-            row[column[name]] = n / counted
+            if name in known:
+                rest[k] -= known[name] * n / counted
+            else:
+                matrix[k, column[name]] = n / counted
     scale = np.maximum(matrix.max(axis=0), 1e-12)  # columns of one size: counts of calls and of pixels differ by 10^6
-    prices, _ = nnls(matrix / scale, np.ones(len(samples)), maxiter=50 * len(events))
-    return {name: float(f"{price:.5g}") for name, price in zip(events, prices / scale, strict=True)}
+    prices, _ = nnls(matrix / scale, rest, maxiter=50 * len(events))
+    return dict(known) | {name: float(f"{price:.5g}") for name, price in zip(events, prices / scale, strict=True)}
 
 
 def errors(samples: list[tuple[Choice, float]], prices: Mapping[str, float]) -> dict[str, list[float]]:
@@ -138,6 +147,7 @@ def main() -> int:
     parser.add_argument("--core", action="append", choices=MEASURED_ON)
     parser.add_argument("--level", action="append", choices=OBJECTIVE)
     parser.add_argument("--bytes", action="store_true", help="only the bytes of code; prices stay")
+    parser.add_argument("--new", action="store_true", help="only events that have no price yet; the others keep theirs")
     args = parser.parse_args()
     for core in args.core or MEASURED_ON:
         board = boards.load(MEASURED_ON[core])
@@ -147,11 +157,12 @@ def main() -> int:
             if args.bytes:
                 table[level] = {**table[level], **code(board, OBJECTIVE[level])}
                 continue
-            samples = measure(board, OBJECTIVE[level])
-            prices = fit(samples)
+            known = table[level]["events"] if args.new else {}
+            samples = measure(board, OBJECTIVE[level], known)
+            prices = fit(samples, known) if samples else known
             table[level] = {
                 "compiler": version(board),
-                "samples": len(samples),
+                "samples": len(samples) + (table[level]["samples"] if args.new else 0),
                 "events": prices,
                 **code(board, OBJECTIVE[level]),
             }

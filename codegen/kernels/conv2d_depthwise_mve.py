@@ -62,7 +62,7 @@ def _work(graph: Graph, node: Node, band_rows: int) -> dict[str, float]:
     whole = (a.requant.low, a.requant.high) == (0, 255)
     joined = line in (TILE, cols)
     at_once = max(1, (max(2 * line, KEPT) - 2 * line) // cols + 1) if joined else 1
-    by_two = w.kernel == (3, 3) and w.stride == w.dilation == (1, 1)
+    by_two = w.kernel == (3, 3) and w.dilation == (1, 1) and w.stride in ((1, 1), (2, 2))
     if joined and by_two:
         at_once += at_once % 2
     runs = [min(at_once, n - first) * cols for n in heights for first in range(0, n, at_once)]
@@ -81,7 +81,8 @@ def _work(graph: Graph, node: Node, band_rows: int) -> dict[str, float]:
     }
     if by_two:
         pairs = out_c * sum(-(-n // 2) for n in heights)
-        work |= {"pair": pairs, "pair_8": pairs * line // 8}
+        kind = "pair" if w.stride == (1, 1) else "apart"
+        work |= {kind: pairs, f"{kind}_8": pairs * line // 8}
     else:
         tiles = out_c * rows * -(-cols // TILE)
         work |= {"one": out_c * rows, "tile": tiles, "tile_tap": tiles * taps}

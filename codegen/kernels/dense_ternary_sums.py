@@ -22,20 +22,19 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
         if not record.fits(a.levels):
             return
         groups = ternary_sums.groups(cols, digits)
+        pairs, single, whole = -(-groups // 2), groups % 2, rows // 8 * 8
         work = {
             "lam_dense_ternary_sums.call": 1,
-            "lam_dense_ternary_sums.table": vectors * groups,
-            "lam_dense_ternary_sums.entry": vectors * groups * 3**digits,
-            "lam_dense_ternary_sums.pair": vectors * (groups // 2),
-            "lam_dense_ternary_sums.row_pair": vectors * rows * (groups // 2),
-            "lam_dense_ternary_sums.single": vectors * (groups % 2),
-            "lam_dense_ternary_sums.row_single": vectors * rows * (groups % 2),
+            "lam_dense_ternary_sums.table": vectors * pairs,
+            "lam_dense_ternary_sums.entry": vectors * pairs * (3**digits - 3),
+            "lam_dense_ternary_sums.eight": vectors * (pairs - single) * whole // 8,
+            "lam_dense_ternary_sums.one": vectors * (pairs - single) * (rows - whole),
+            "lam_dense_ternary_sums.single": vectors * rows * single,
             "lam_dense_ternary_sums.row": vectors * rows,
             f"lam_dense_store.{dense_shape.stored(a.requant)}": vectors * rows,
         }
         work = {event: times for event, times in work.items() if times}
-        # A table for each group of a pair, the smaller ones that they are made of, and the rows' sums.
-        scratch = 4 * (2 * 3**digits + (3**digits - 3) // 2 + rows)
+        scratch = 4 * (3**digits + rows)  # the table of two groups, and the rows' sums
         yield Choice(
             "lam_dense_ternary_sums", name, scratch_bytes=scratch, weight_bytes=record.size(a.levels), work=work
         )

@@ -15,6 +15,14 @@ typedef struct {
 } lam_dense_int8_mve_desc;
 void lam_dense_int8_mve(const lam_dense_int8_mve_desc *d, const uint8_t *x, uint8_t *y);
 
+/* Levels of four or two bits, two or four rows a byte: formats int4_rows and int2_rows. */
+typedef struct {
+    lam_dense_shape shape;
+    const uint8_t *weights;
+    uint8_t bits; /* 4 or 2 */
+} lam_dense_rows_mve_desc;
+void lam_dense_rows_mve(const lam_dense_rows_mve_desc *d, const uint8_t *x, uint8_t *y);
+
 /* Any weight format that unpacks. scratch: one row of levels, 2 * cols bytes. */
 void lam_dense_mve(const lam_dense_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
 

@@ -36,6 +36,9 @@ typedef struct {
     lam_requant_one q;
 } lam_depthwise_task;
 
+/* The accumulators of a row, or of two, from the first pixel of its windows on. */
+typedef void lam_depthwise_run_fn(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc);
+
 typedef struct {
     uint32_t line, apart, capacity, pitch, bytes;
 } lam_depthwise_band;
@@ -141,6 +144,44 @@ static LAM_MVE_CROWDED void lam_depthwise_3x3(const lam_depthwise_task *t, const
     }
 }
 
+/* Of the assembly below: q6 and q7 are where every second column lies. */
+#define LAM_APART "vldrb.u32 q4, [%[at], q6]\n\tvldrb.u32 q5, [%[at], q7]\n\t"
+/* A column of both windows: lines 0, 2, 4, then 3 and 1, so that each level is loaded once. */
+#define LAM_COLUMN(first, middle, last)                                                                               \
+    LAM_LEVEL(first, "a") LAM_LEVEL(last, "b")                                                                        \
+    LAM_APART LAM_UPPER("a") "add %[at], %[two]\n\t"                                                                 \
+    LAM_APART LAM_UPPER("b") LAM_LOWER("a") "add %[at], %[two]\n\t"                                                  \
+    LAM_APART LAM_LOWER("b") "sub %[at], %[pitch]\n\t"                                                               \
+    LAM_LEVEL(middle, "a")                                                                                            \
+    LAM_APART LAM_LOWER("a") "sub %[at], %[two]\n\t"                                                                 \
+    LAM_APART LAM_UPPER("a")
+
+/* The same with stride 2, for five rows of the input. */
+static LAM_MVE_CROWDED void lam_depthwise_3x3_apart(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc)
+{
+    const lam_depthwise_tap *const w = t->taps;
+    const uint32_t pitch = t->pitch, two = 2u * pitch, back = pitch - 1u, apart = 4u * t->apart;
+    for (uint32_t j = 0; j < t->line; j += LAM_TILE) {
+        const uint8_t *at = x + 2u * j;
+        int32_t *to = acc + j;
+        int32_t b;
+        register uint32_t a __asm__("r0") = 0; /* VIDUP wants an even register */
+        __asm__ volatile("vidup.u32 q6, %[a], #2\n\tvidup.u32 q7, %[a], #2\n\t"
+                         "vdup.32 q0, %[bias]\n\t"
+                         "vmov q1, q0\n\tvmov q2, q0\n\tvmov q3, q0\n\t"
+                         LAM_COLUMN(0, 24, 48) "sub %[at], %[back]\n\t"
+                         LAM_COLUMN(8, 32, 56) "sub %[at], %[back]\n\t"
+                         LAM_COLUMN(16, 40, 64)
+                         "vstrw.32 q0, [%[to]]\n\tvstrw.32 q1, [%[to], #16]\n\t"
+                         "add %[to], %[apart]\n\t"
+                         "vstrw.32 q2, [%[to]]\n\tvstrw.32 q3, [%[to], #16]"
+                         : [a] "+r"(a), [b] "=&r"(b), [at] "+r"(at), [to] "+r"(to)
+                         : [w] "r"(w), [bias] "r"(t->bias), [pitch] "r"(pitch), [two] "r"(two), [back] "r"(back),
+                           [apart] "r"(apart)
+                         : "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
+    }
+}
+
 /* The places of all taps. */
 static void lam_depthwise_place(const lam_conv2d_shape *s, uint32_t pitch, lam_depthwise_tap *tap)
 {
@@ -155,17 +196,16 @@ static void lam_depthwise_rows(const lam_depthwise_task *t, const uint8_t *x, ui
 {
     const lam_conv2d_shape *s = t->s;
     const uint32_t out_w = s->out_w;
-    const int by_two = s->kernel_h == 3 && s->kernel_w == 3 && s->stride_h == 1 && s->stride_w == 1 &&
-                       s->dilation_h == 1 && s->dilation_w == 1;
+    const uint32_t stride = s->stride_h, line_step = stride * t->pitch;
+    const int by_two = s->kernel_h == 3 && s->kernel_w == 3 && s->dilation_h == 1 && s->dilation_w == 1 &&
+                       s->stride_w == stride && stride <= 2;
+    lam_depthwise_run_fn *const by_stride = stride == 1 ? lam_depthwise_3x3 : lam_depthwise_3x3_apart;
+    lam_depthwise_run_fn *const run = by_two ? by_stride : lam_depthwise_any;
     uint32_t kept = 0;
     while (rows > 0) {
         const uint32_t done = by_two ? lam_mve_least(rows, 2u) : 1u;
-        if (by_two) {
-            lam_depthwise_3x3(t, x, t->acc + kept);
-        } else {
-            lam_depthwise_any(t, x, t->acc + kept);
-        }
-        x += done * s->stride_h * t->pitch;
+        run(t, x, t->acc + kept);
+        x += done * line_step;
         rows -= done;
         if (t->apart == out_w) {
             kept += done * out_w;

@@ -19,7 +19,7 @@ HOST = Target("host", features=frozenset({"dsp", "long_multiply"}))
 WIDTHS = [1, 2, 3, 5, 8, 9, 10, 11, 19, 20, 21, 84, 85, 127, 128, 129, 255, 256, 257, 260, 500, 501, 520, 1030]
 ROWS = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 17, 29, 33]
 LEVELS = {"ternary": (-1, 1), "sparse": (-1, 1), "int2": (-2, 1), "int4": (-8, 7), "int8": (-128, 127)}
-BOARDS = ["qemu_mps2_an385_m0", "qemu_mps2_an385", "qemu_mps2_an386", "qemu_riscv32_virt"]
+BOARDS = ["qemu_mps2_an385_m0", "qemu_mps2_an385", "qemu_mps2_an386", "qemu_mps3_an547", "qemu_riscv32_virt"]
 
 
 def layer(seed: int, cols: int, rows: int, kind: str, extreme: str, vectors: int = 1) -> tuple[Graph, np.ndarray]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from draw import Draw, inputs_of
+from test_dense_kernels import expected, layer
 from test_depthwise import sample as depthwise_sample
 from test_depthwise import sample_common as depthwise_common
 
@@ -19,6 +20,8 @@ from lamella.pipeline import Compiled
 
 KERNELS = sorted(name for name, kernel in kernels.kernels().items() if "mve" in kernel.requires)
 EXTREMES = ((-128, 255), (127, 255), (127, 0), (-128, 128))
+#: Kernels of few levels: minus the lowest ones of their formats.
+LIMITS = {"lam_dense_rows_mve": (8, 2)}
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,8 @@ def test_worst_sums_are_exact(board: boards.Board, kernel: str):
         graph = graph_for(kernel, rng)
         (node,) = graph.nodes
         level = int(np.sign(level)) if "sparse" in kernel else level
+        limit = rng.choice(LIMITS.get(kernel, (128,)))
+        level = max(-limit, min(limit - 1, level))
         levels = np.full_like(node.attributes.levels, level)
         graph = replace(graph, nodes=(replace(node, attributes=replace(node.attributes, levels=levels)),))
         ways = list(kernels.get(kernel).options(graph, graph.nodes[0], target))
@@ -90,6 +95,18 @@ def test_worst_sums_are_exact(board: boards.Board, kernel: str):
             inputs = {t: np.full(graph.tensors[t].shape, value, np.uint8) for t in node.inputs}
             trials.append(trial.Trial(graph, rng.choice(ways), inputs))
     check(board, trials, "balanced")
+
+
+def test_widest_rows_together(board: boards.Board):
+    """The most columns that there can be, all bytes and inputs at their largest: sums stay just below 2^32."""
+    target = pipeline.target_of(board, "balanced")
+    for rows, kind, extreme in ((2, "int4", "highest"), (3, "int4", "lowest"), (5, "int2", "highest")):
+        graph, x = layer(1, 65535, rows, kind, extreme)
+        ways = list(kernels.get("lam_dense_rows_mve").options(graph, graph.nodes[0], target))
+        assert len(ways) == (2 if kind == "int2" else 1)
+        trials = [trial.Trial(graph, choice, {"x": x}) for choice in ways]
+        for one, outcome in zip(trials, trial.run(trials, board, "balanced"), strict=True):
+            assert np.array_equal(outcome.output, expected(graph, x)), one.choice
 
 
 @pytest.mark.parametrize("kernel", [name for name in KERNELS if "conv2d" in name])

@@ -3,11 +3,13 @@
 import gzip
 import hashlib
 import importlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lamella.errors import PlatformError, UsageError
 from lamella.trainer import data, networks
@@ -16,6 +18,8 @@ from lamella.trainer.data.fashion_mnist import FASHION_MNIST, load
 from lamella.trainer.data.files import FileSet, find
 from lamella.trainer.data.idx import load_idx, read_idx
 from lamella.trainer.data.splits import validation_indices
+from lamella.trainer.network import QuantNetwork
+from lamella.trainer.trace import trace
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -159,3 +163,14 @@ def test_cifar_records_become_pictures(name: str, tmp_path, monkeypatch):
 def test_damaged_cifar_files_are_refused(raw: bytes):
     with pytest.raises(UsageError, match=r"f\.bin"):
         cifar.read_records(raw, "f.bin")
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_every_network_is_traced_and_quantised(name: str):
+    """On inputs of the shape that its first lines name."""
+    module = importlib.import_module(f"lamella.trainer.networks.{name}")
+    shape = [int(n) for n in re.search(r"Input \(([\d, ]+)\)", module.__doc__)[1].split(",")]
+    model = networks.get(name)().eval()
+    network = QuantNetwork(trace(model, torch.zeros(2, *shape)), model, learned_ranges=True)
+    x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network.eval()(x), model(x), rtol=1e-4, atol=1e-4)
