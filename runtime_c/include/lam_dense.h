@@ -61,7 +61,8 @@ void lam_dense_ternary_quads(const lam_dense_blocks_desc *d, const uint8_t *x, u
 void lam_dense_ternary_bytes(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
 
 /* Ternary weights, `digits` columns a byte in base 3: formats ternary_fours (4) and ternary_fives (5). The sums of all
- * combinations of a group's columns are computed once and looked up by every row. scratch: 4 * (3^digits + rows) bytes. */
+ * combinations of a group's columns are computed once and looked up by every row.
+ * scratch: 4 * (3^digits + rows) bytes. */
 typedef struct {
     lam_dense_shape shape;
     const uint8_t *weights;

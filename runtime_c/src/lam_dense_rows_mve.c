@@ -6,9 +6,9 @@
 #define LAM_ROWS 4u  /* computed together */
 #define LAM_KEPT 32u /* sums that are requantised together; a multiple of LAM_ROWS */
 
-/* A byte holds a column of two or four rows. Multiplied as it is, it gives the sums of all of them, one above the other;
- * without its upper fields, those of the lower rows. The difference is a row's alone, times a power of two. So a row
- * costs a mask and a multiplication of sixteen columns, no more than one whose levels have 8 bits, and a load less.
+/* A byte holds a column of two or four rows. Multiplied as it is, it gives the sums of all of them, one above the
+ * other; without its upper fields, those of the lower rows. The difference is a row's alone, times a power of two. So a
+ * row costs a mask and a multiplication of sixteen columns, no more than one whose levels have 8 bits, and a load less.
  * Fields have no sign, nor have activations: 255 * 255 * 65535 columns stay below 2^32, and nothing needs mending but
  * the offset of the levels, by the sum of the inputs. VMLADAVA wants its sums in even registers. */
 
