@@ -48,12 +48,15 @@ def fit(
     progress: Progress | None = None,
     place: Place = CPU,
     log: Log | None = None,
+    keep: Callable[[dict], None] | None = None,
+    resume: dict | None = None,
 ) -> float:
     """Trains in place and returns the mean loss of the last epoch.
 
     `what` names the phase in messages. first_epoch counts the epochs of the whole run, for the order of the batches.
     The network's keep_valid_, if it has one, runs after every step. place: where to descend; afterwards the network is
-    on the CPU again. log is given phase, epoch of the run, loss and learning rate after every epoch.
+    on the CPU again. log is given phase, epoch of the run, loss and learning rate after every epoch. keep is given the
+    state after every epoch but the last; with it as `resume` training goes on there and ends as if never interrupted.
     """
     if descent.epochs == 0:
         return math.nan
@@ -65,16 +68,18 @@ def fit(
     loss = math.nan
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed * 7919 + first_epoch)  # dropout
-        steps = None
-        for epoch in range(descent.epochs):
+        steps = len(data) if hasattr(data, "__len__") else sum(1 for _ in data)
+        optimizer = schedule = None
+        for epoch in range(resume["epoch"] if resume is not None else 0, descent.epochs):
             if before_epoch is not None:
                 before_epoch(epoch)
             if hasattr(data, "set_epoch"):
                 data.set_epoch(first_epoch + epoch)
-            if steps is None:
-                steps = len(data) if hasattr(data, "__len__") else sum(1 for _ in data)
+            if optimizer is None:
                 optimizer = make_optimizer(network, descent)
                 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps * descent.epochs))
+                if resume is not None:
+                    _restore(resume, network, optimizer, schedule)
             total, count, rate = 0.0, 0, optimizer.param_groups[-1]["lr"]
             for number, (x, y) in enumerate(checked(data, "training")):
                 if x.dim() == 4:
@@ -98,11 +103,31 @@ def fit(
             loss = place.mean(total / count)
             if log is not None:
                 log({"phase": what, "epoch": first_epoch + epoch + 1, "loss": loss, "learning_rate": rate})
+            if keep is not None and epoch + 1 < descent.epochs:
+                keep(_state(epoch + 1, network, optimizer, schedule))
     place.bring_back(network)
     if teacher is not None:
         teacher.to("cpu")
     network.eval()
     return loss
+
+
+def _state(epoch: int, network: nn.Module, optimizer, schedule) -> dict:
+    """What `resume` wants: plain types and tensors."""
+    return {
+        "epoch": epoch,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+
+
+def _restore(state: dict, network: nn.Module, optimizer, schedule) -> None:
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+    torch.set_rng_state(state["random"])
 
 
 def _loss(scores: Tensor, x: Tensor, y: Tensor, descent: Descent, teacher: nn.Module | None) -> Tensor:

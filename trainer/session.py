@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -192,7 +193,10 @@ def _baseline(
         if float_checkpoint is not None:
             checkpoint.load_float(model, float_checkpoint)
         else:
-            train_float(recipe, model, training, place, progress("float"), log)
+            baseline = saved.state.get("baseline")
+            keep = partial(_keep_baseline, saved)
+            train_float(recipe, model, training, place, progress("float"), log, keep, baseline)
+        saved.state.pop("baseline", None)
         saved.update(float=model.state_dict())
     model.eval()
     if float_checkpoint is not None:
@@ -201,13 +205,27 @@ def _baseline(
     return recipe.train.epochs
 
 
+def _keep_baseline(saved: _Saved, state: dict) -> None:
+    saved.update(baseline=state)
+
+
 def train_float(
-    recipe: Recipe, model: nn.Module, training, place: Place, progress: Progress, log: Log | None = None
+    recipe: Recipe,
+    model: nn.Module,
+    training,
+    place: Place,
+    progress: Progress,
+    log: Log | None = None,
+    keep: Callable[[dict], None] | None = None,
+    resume: dict | None = None,
 ) -> None:
-    """The float baseline, in place."""
+    """The float baseline, in place. keep, resume: as for lamella.trainer.fit."""
     t = recipe.train
     descent = Descent(t.epochs, t.learning_rate, t.optimizer, t.momentum, t.weight_decay)
-    fit(model, training, descent, what="float baseline", seed=t.seed, progress=progress, place=place, log=log)
+    fit(
+        model, training, descent, what="float baseline", seed=t.seed, progress=progress, place=place, log=log,
+        keep=keep, resume=resume,
+    )  # fmt: skip
 
 
 def _finish(recipe: Recipe, result: CompressResult, model: nn.Module, validation, test, out: Path) -> dict:

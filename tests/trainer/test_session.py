@@ -147,7 +147,7 @@ def test_compress_starts_from_a_float_checkpoint(unbroken, tmp_path):
     assert json.loads((tmp_path / "o" / "metrics.json").read_text())["epochs"] == 6
 
 
-@pytest.mark.parametrize("killed_after", ["float.pt", "first layer"])
+@pytest.mark.parametrize("killed_after", ["first epoch", "float.pt", "first layer"])
 def test_a_killed_run_resumes_to_the_same_file(unbroken, tmp_path, killed_after):
     out = tmp_path / "out"
     args = ["train", str(recipe_in(tmp_path)), "--out", str(out)]
@@ -157,7 +157,8 @@ def test_a_killed_run_resumes_to_the_same_file(unbroken, tmp_path, killed_after)
         assert any("collapsed" in line for line in process.stdout)
     else:
         deadline = time.monotonic() + 60
-        while not (out / "float.pt").exists():
+        awaited = out / ("float.pt" if killed_after == "float.pt" else "checkpoint.pt")
+        while not awaited.exists():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
