@@ -5,6 +5,7 @@ docs/training.md tells which parts are the published method and which are our re
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -147,7 +148,10 @@ def prune_and_order(run: Run, ladder_of: ladder.Ladder) -> None:
         layer.set_rule_(Int8(masked=options.kept_layers == "pruned"))
     network.calibrate_(run.inputs)
     run.order = order_layers(
-        network, options.order, lambda name: run.accuracy_with(name, ladder_of.first, run.validation)
+        network,
+        options.order,
+        lambda name: run.accuracy_with(name, ladder_of.first, run.validation),
+        islice(checked(run.train_data, "training", run.classes), options.calibration_batches),
     )
     run.points.append(run.point("all layers int8"))
     run.save()

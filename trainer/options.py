@@ -18,7 +18,7 @@ class CompressOptions:
     on_violation: str = "stop"
     #: Ways to store a layer that is collapsed, from lamella.trainer.ladder; the cheapest within the bound is kept.
     ladder: tuple[str, ...] = ("sparse",)
-    #: How significance is measured: "sparsity", "weights", "magnitude" or "accuracy".
+    #: How significance is measured: "sparsity", "weights", "magnitude", "accuracy" or "hessian".
     order: str = "sparsity"
     #: Layers that are never collapsed.
     keep: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class CompressOptions:
 
 CHOICES = {
     "on_violation": ("stop", "skip"),
-    "order": ("sparsity", "weights", "magnitude", "accuracy"),
+    "order": ("sparsity", "weights", "magnitude", "accuracy", "hessian"),
     "kept_layers": ("dense", "pruned"),
     "optimizer": ("sgd", "adam"),
     "zeros": ("mask", "mean", "max"),

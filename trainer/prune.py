@@ -1,26 +1,33 @@
-"""Step 1: global magnitude pruning. One threshold for all layers, so that each gets its own sparsity."""
+"""Step 1: global pruning. One threshold for all layers, so that each gets its own sparsity."""
 
 import math
 
 import torch
+from torch import Tensor
 
 from lamella.errors import UsageError
 from lamella.trainer.network import QuantNetwork
+from lamella.trainer.saliency import magnitude
 
 
-def global_threshold(network: QuantNetwork, sparsity: float) -> float:
-    """The p-quantile t of |w| pooled over all compressible layers: of n weights floor(p n) are at most t."""
-    pooled = torch.cat([network.layers[name].weight.detach().abs().flatten() for name in network.compressible])
+def global_threshold(network: QuantNetwork, sparsity: float, scores: dict[str, Tensor] | None = None) -> float:
+    """The p-quantile t of the scores pooled over all compressible layers: of n weights floor(p n) are at most t.
+
+    scores: what each weight is worth, by layer (lamella.trainer.saliency); its magnitude if left out.
+    """
+    scores = magnitude(network, ()) if scores is None else scores
+    pooled = torch.cat([scores[name].flatten() for name in network.compressible])
     count = math.floor(sparsity * pooled.numel())
     return float(pooled.kthvalue(count).values) if count else -1.0
 
 
-def prune_(network: QuantNetwork, sparsity: float) -> dict[str, float]:
-    """Sets every mask to |w| > t and returns the sparsity of each layer."""
-    threshold = global_threshold(network, sparsity)
+def prune_(network: QuantNetwork, sparsity: float, scores: dict[str, Tensor] | None = None) -> dict[str, float]:
+    """Sets every mask to score > t and returns the sparsity of each layer. scores: as for global_threshold."""
+    scores = magnitude(network, ()) if scores is None else scores
+    threshold = global_threshold(network, sparsity, scores)
     for name in network.compressible:
         layer = network.layers[name]
-        layer.mask.copy_(layer.weight.detach().abs() > threshold)
+        layer.mask.copy_(scores[name] > threshold)
         if not bool(layer.mask.any()):
             raise UsageError(
                 f"{name}: sparsity {sparsity:g} over the whole network leaves no weight in this layer; choose a lower one"

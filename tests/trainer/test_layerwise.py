@@ -211,7 +211,7 @@ def test_divergence_says_what_to_do(trained, data):
         ({"sparsity": 1.0}, "below 1"),
         ({"max_drop": -1.0}, "0 or more"),
         ({"on_violation": "wait"}, "stop, skip"),
-        ({"order": "hessian"}, "sparsity, weights"),
+        ({"order": "hesian"}, "sparsity, weights"),
         ({"keep": ("conv3",)}, "conv"),
         ({"prune_steps": 3, "prune_epochs": 1}, "prune_epochs"),
     ],

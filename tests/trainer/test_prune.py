@@ -63,4 +63,4 @@ def test_other_measures_order_as_they_say(network):
     assert order_layers(network, "accuracy", accuracies.get) == ["conv2", "fc1", "fc2", "conv1"]
     means = {name: float(network.layers[name].weight.detach().abs().mean()) for name in network.compressible}
     assert order_layers(network, "magnitude", lambda name: 0.0) == sorted(means, key=means.get)
-    assert set(MEASURES) == {"sparsity", "weights", "magnitude", "accuracy"}
+    assert set(MEASURES) == {"sparsity", "weights", "magnitude", "accuracy", "hessian"}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lamella.errors import UsageError
+from lamella.trainer.rules.orientation import orientation
 from lamella.trainer.rules.straight import StraightThrough
 
 #: Scales tried: from that which holds the largest weight down to so many halvings.
@@ -43,15 +44,16 @@ class FixedPoint:
 
     def weight(self, layer) -> Tensor:
         with torch.no_grad():
-            scale = layer.extra["scale"]
-            units = layer.weight / scale
+            scale, turn = layer.extra["scale"], orientation(layer)
+            units = turn * layer.weight / scale
             low, high = self._range()
-            value = self._round(units) * scale
+            value = turn * self._round(units) * scale
         return StraightThrough.apply(layer.weight, value, (units >= low) & (units <= high))
 
     def freeze(self, layer) -> tuple[np.ndarray, np.ndarray]:
         with torch.no_grad():
-            levels = self._round(layer.weight / layer.extra["scale"])
+            turn = orientation(layer)  # -8 turned round would be 8, which 4 bits do not hold
+            levels = turn * self._round(turn * layer.weight / layer.extra["scale"])
         return levels.numpy().astype(np.int64), layer.extra["scale"].detach().numpy().astype(np.float64)
 
     def keep_valid_(self, layer) -> None:

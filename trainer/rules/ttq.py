@@ -60,14 +60,14 @@ class TrainedTernary:
             means = [magnitude[signs == side].mean() if bool((signs == side).any()) else None for side in (1, -1)]
         known = [mean for mean in means if mean is not None] or [torch.ones(())]
         start = torch.stack([known[0] if mean is None else mean for mean in means])
-        layer.extra["values"] = nn.Parameter(start)
+        layer.extra["sides"] = nn.Parameter(start)
         layer.extra["smallest"] = nn.Parameter(start * SMALLEST_SHARE, requires_grad=False)
 
     def weight(self, layer) -> Tensor:
         with torch.no_grad():
             turn = orientation(layer)
             units, scale = self._units(layer)
-        return turn * _Project.apply(turn * layer.weight, layer.extra["values"], units * scale, self._signs(layer))
+        return turn * _Project.apply(turn * layer.weight, layer.extra["sides"], units * scale, self._signs(layer))
 
     def freeze(self, layer) -> tuple[np.ndarray, np.ndarray]:
         with torch.no_grad():
@@ -76,7 +76,7 @@ class TrainedTernary:
         return levels.numpy().astype(np.int64), scale.reshape(1).numpy().astype(np.float64)
 
     def keep_valid_(self, layer) -> None:
-        values = layer.extra["values"]
+        values = layer.extra["sides"]
         values.data.copy_(torch.maximum(values.data, layer.extra["smallest"].data))
 
     def _signs(self, layer) -> Tensor:
@@ -87,7 +87,7 @@ class TrainedTernary:
 
     def _units(self, layer) -> tuple[Tensor, Tensor]:
         """(levels of W_p and W_n, their scale): the larger of the two is LARGEST, none is 0."""
-        values = layer.extra["values"].detach()
+        values = layer.extra["sides"].detach()
         scale = values.max() / LARGEST
         return torch.floor(values / scale + 0.5).clamp(1, LARGEST), scale
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lamella.errors import UsageError
+from lamella.trainer.rules.orientation import orientation
 
 #: A step never falls below this share of the value it started with.
 SMALLEST_SHARE = 1e-3
@@ -56,17 +57,19 @@ class Uniform:
     def start_(self, layer) -> None:
         layer.extra.clear()
         with torch.no_grad():
-            step = self.best_step(self._weight(layer))
+            step = self.best_step(orientation(layer) * self._weight(layer))
         layer.extra["step"] = nn.Parameter(step)
         layer.extra["smallest_step"] = nn.Parameter(step * SMALLEST_SHARE, requires_grad=False)
 
     def weight(self, layer) -> Tensor:
-        return _Round.apply(self._weight(layer), layer.extra["step"], *self._range())
+        turn = orientation(layer)  # the lowest level turned round would be one too many
+        return turn * _Round.apply(turn * self._weight(layer), layer.extra["step"], *self._range())
 
     def freeze(self, layer) -> tuple[np.ndarray, np.ndarray]:
         step = layer.extra["step"].detach()
         with torch.no_grad():
-            levels = torch.floor(self._weight(layer) / step + 0.5).clamp(*self._range())
+            turn = orientation(layer)
+            levels = turn * torch.floor(turn * self._weight(layer) / step + 0.5).clamp(*self._range())
         return levels.numpy().astype(np.int64), step.flatten().numpy().astype(np.float64)
 
     def keep_valid_(self, layer) -> None:
