@@ -5,10 +5,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamella import requant
-from lamella.codegen import operators
-from lamella.codegen.ir import Graph, Quantization, Requant, Tensor
-from lamella.codegen.operators import add, avgpool2d, concat, maxpool2d, pad2d, rescale, sampling, softmax
+from lamella import requant, tables
+from lamella.codegen import operators, passes
+from lamella.codegen.ir import Graph, Node, Port, Quantization, Requant, Target, Tensor
+from lamella.codegen.operators import (
+    add,
+    avgpool2d,
+    concat,
+    maxpool2d,
+    mul,
+    pad2d,
+    rescale,
+    sampling,
+    scan,
+    softmax,
+    table,
+    transpose,
+)
+from lamella.codegen.operators import slice as slicing
 from lamella.codegen.operators.conv2d import Conv2d, Pool
 from lamella.codegen.operators.dense import Dense
 from lamella.codegen.operators.windows import Window
@@ -155,8 +169,27 @@ def varied(rng: random.Random, seed: int) -> Layer:
     if draw < 0.85:
         kind, density = _varied_levels(rng)
         cols = rng.choice([16, 30, 64, 84, 100, 128, 200, 256, 300, 500, 784, 1024])
-        return dense("dense", cols, rng.choice([2, 5, 10, 32, 64, 100]), kind, density, seed)
-    return rng.choice([_add, _rescale, _concat, _pad, _softmax, _pooling, _pooling, _pooling])(rng, seed)
+        layer = dense("dense", cols, rng.choice([2, 5, 10, 32, 64, 100]), kind, density, seed)
+        return _other_range(layer) if seed % 6 == 0 else _large_scales(layer) if seed % 6 == 1 else layer
+    others = [_add, _rescale, _concat, _pad, _softmax, _pooling, _pooling, _pooling]
+    return rng.choice([*others, _mul, _table, _slice, _transpose, _scan])(rng, seed)
+
+
+def _other_range(layer: Layer) -> Layer:
+    """The same layer with an activation function that ends within the range of y, as ReLU6 does."""
+    return _with_requant(layer, low=3, high=240)
+
+
+def _large_scales(layer: Layer) -> Layer:
+    """The same layer with scales of one half and more."""
+    old = layer.graph.nodes[0].attributes.requant.multiplier
+    return _with_requant(layer, multiplier=np.full_like(old, 3 << 29), shift=np.full_like(old, 31))
+
+
+def _with_requant(layer: Layer, **changes: object) -> Layer:
+    (node,) = layer.graph.nodes
+    attributes = replace(node.attributes, requant=replace(node.attributes.requant, **changes))
+    return replace(layer, graph=replace(layer.graph, nodes=(replace(node, attributes=attributes),)))
 
 
 def _varied_levels(rng: random.Random) -> tuple[str, float]:
@@ -207,6 +240,7 @@ def _add(rng: random.Random, seed: int) -> Layer:
     a = _image(rng, "a")
     b = replace(a, name="b")
     multipliers, shift = add.multipliers_of(0.05, 0.05, rng.choice([0.07, 0.07, 0.04]))
+    multipliers = (multipliers[0], rng.choice([1, 1, -1]) * multipliers[1])
     y = Tensor("y", a.shape, Quantization(0.07, 0))
     return _one("add", [a, b], y, add.Add(multipliers, shift, 0, 0, 255), seed)
 
@@ -251,3 +285,51 @@ def _pooling(rng: random.Random, seed: int) -> Layer:
         return _one("maxpool2d", [x], y, maxpool2d.MaxPool2d(window), seed)
     mean = _single(1.0 / (window.kernel[0] * window.kernel[1]))
     return _one("avgpool2d", [x], y, avgpool2d.AvgPool2d(window, False, mean), seed)
+
+
+def _vector(rng: random.Random, name: str = "x") -> Tensor:
+    return Tensor(name, (1, rng.choice([8, 16, 32, 64, 100, 192])), Quantization(1 / 128, 128))
+
+
+def _mul(rng: random.Random, seed: int) -> Layer:
+    a = _vector(rng, "a")
+    q = _single(rng.choice([0.0078, 0.03, 0.9]))
+    q = rng.choice([q, replace(q, low=128)])
+    return _one("mul", [a, replace(a, name="b")], replace(a, name="y"), mul.Mul(q), seed)
+
+
+def _table(rng: random.Random, seed: int) -> Layer:
+    x = _vector(rng)
+    values = tables.tabulate(np.tanh, 1 / 32, 128, 1 / 128, 128)
+    return _one("table", [x], replace(x, name="y"), table.Table(values, "tanh"), seed)
+
+
+def _slice(rng: random.Random, seed: int) -> Layer:
+    x, axis = _image(rng), rng.choice([1, 2, 3])
+    shape = tuple(n // 2 if k == axis else n for k, n in enumerate(x.shape))
+    return _one("slice", [x], Tensor("y", shape, x.quantization), slicing.Slice(axis, rng.choice([0, 1])), seed)
+
+
+def _transpose(rng: random.Random, seed: int) -> Layer:
+    x = _image(rng)
+    _, outer, rows, cols = x.shape
+    if rng.random() < 0.5:
+        y, way = (1, outer, cols, rows), transpose.Transpose(outer, rows, cols, 1)
+    else:
+        y, way = (1, rows, outer, cols), transpose.Transpose(1, outer, rows, cols)
+    return _one("transpose", [x], Tensor("y", y, x.quantization), way, seed)
+
+
+def _scan(rng: random.Random, seed: int) -> Layer:
+    """The cheapest of steps, so that what the loop itself takes is most of it: the state is the input's tanh."""
+    width, steps, sequence = rng.choice([4, 8, 32, 100]), rng.choice([1, 5, 20, 50]), rng.choice([True, False])
+    q = Quantization(1 / 128, 128)
+    before, x, after = (Tensor(name, (1, width), q) for name in ("h", "step", "next"))
+    tanh = table.Table(tables.tabulate(np.tanh, 1 / 128, 128, 1 / 128, 128), "tanh")
+    ports = [Port(t.name, t.name, "uint8", "uint8") for t in (before, x, after, after)]
+    tensors = {t.name: t for t in (before, x, after)}
+    body = Graph("body", tuple(ports[:2]), tuple(ports[2:]), tensors, (Node("table", "tanh", ("step",), "next", tanh),))
+    loop = scan.Scan(body, steps, (128,), sequence)
+    y = Tensor("y", (1, steps, width) if sequence else (1, width), q)
+    layer = _one("scan", [Tensor("x", (1, steps, width), q)], y, loop, seed)
+    return replace(layer, graph=passes.lower(layer.graph, Target("any"), "speed"))

@@ -15,13 +15,17 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Array:
-    """A constant array: `suffix` completes its name (conv1 + _bias), `ctype` is the element type."""
+    """A constant array: `suffix` completes its name (conv1 + _bias), `ctype` is the element type.
+
+    shared: layers with the same values use one array.
+    """
 
     suffix: str
     ctype: str
     values: np.ndarray
     comment: str = ""
     is_weights: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from math import inf
 
 from lamella import formats
 from lamella.codegen import cost, kernels, operators
-from lamella.codegen.ir import Choice, Graph, Node, Target
+from lamella.codegen.ir import Choice, Graph, Node, Placed, Target, body_of, every_node
 from lamella.codegen.plan import live_bytes
 from lamella.errors import UnsupportedError
 
@@ -17,30 +17,53 @@ Options = Mapping[str, Sequence[Choice]]  # by name of the node
 
 def choose_kernels(graph: Graph, target: Target, optimize: str) -> Graph:
     """Every node that runs with its choice. Scratch is kept within a limit on the arena that follows from the objective."""
-    running = [node for node in graph.nodes if not operators.get(node.op).is_view]
-    found = {node.name: priced(graph, node, target) for node in running}
-    live = dict(zip((node.name for node in graph.nodes), live_bytes(graph), strict=True))
+    running = [p for p in every_node(graph) if body_of(p.node) is None and not operators.get(p.node.op).is_view]
+    found = {p.node.name: priced(p, target) for p in running}
+    live = live_in(graph)
     smallest = max((live[name] + min(c.scratch_bytes for c in way) for name, way in found.items()), default=0)
     limit = _arena_limit(smallest, target, optimize)
     within = {name: _within(way, live[name], limit) for name, way in found.items()}
     chosen = _solve(within, _weigh(within, target, optimize), target)
-    nodes = []
+    reasons = {name: _reason(best, within[name], found[name], optimize) for name, best in chosen.items()}
+    return _with_choices(graph, {n: replace(best, reason=reasons[n]) for n, best in chosen.items()}, target)
+
+
+def _with_choices(graph: Graph, chosen: Mapping[str, Choice], target: Target) -> Graph:
+    """The graph with a choice for each node; a loop takes what follows from the choices inside it."""
+
+    def settled(node: Node) -> Node:
+        body = body_of(node)
+        if body is None:
+            return replace(node, choice=chosen.get(node.name))
+        body = _with_choices(body, chosen, target)
+        node = replace(node, attributes=replace(node.attributes, body=body))
+        (choice,) = kernels.options(graph, node, target)
+        inside = sum(n.choice.instructions for n in body.nodes if n.choice)
+        known = cost.instructions(choice, target)
+        return replace(node, choice=replace(choice, instructions=inside if known is None else known))
+
+    return replace(graph, nodes=tuple(settled(node) for node in graph.nodes))
+
+
+def live_in(graph: Graph) -> dict[str, int]:
+    """For each node by name, bytes of the tensors alive while it runs; inside a loop with those around it."""
+    live = dict(zip((node.name for node in graph.nodes), live_bytes(graph), strict=True))
     for node in graph.nodes:
-        if node.name in chosen:
-            best = chosen[node.name]
-            best = replace(best, reason=_reason(best, within[node.name], found[node.name], optimize))
-            node = replace(node, choice=best)
-        nodes.append(node)
-    return replace(graph, nodes=tuple(nodes))
+        if (body := body_of(node)) is not None:
+            inner = live_bytes(body)
+            live |= {n.name: live[node.name] + size for n, size in zip(body.nodes, inner, strict=True)}
+    return live
 
 
-def priced(graph: Graph, node: Node, target: Target) -> list[Choice]:
-    """Every way to run a node, with its instructions; without those whose price nobody has measured, if others remain."""
-    ways = kernels.options(graph, node, target)
+def priced(placed: Placed, target: Target) -> list[Choice]:
+    """Every way to run a node, with its instructions in all its calls; without those whose price nobody has measured, if
+    others remain."""
+    node = placed.node
+    ways = kernels.options(placed.graph, node, target)
     if not ways:
         raise UnsupportedError(f"layer {node.name!r} ({node.op}): no kernel can run it on {target.name}")
     known = [(c, n) for c in ways if (n := cost.instructions(c, target)) is not None]
-    return [replace(c, instructions=n) for c, n in known] or ways
+    return [replace(c, instructions=placed.times * n) for c, n in known] or ways
 
 
 def functions(choice: Choice) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """From a lowered graph and its memory plan to C text. Python decides, templates print."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import jinja2
@@ -10,15 +10,15 @@ import numpy as np
 import lamella
 from lamella import formats
 from lamella.codegen import cdata, kernels, names, operators
-from lamella.codegen.ir import Graph, Node, Port
-from lamella.codegen.plan import MemoryPlan
+from lamella.codegen.ir import Graph, Node, Port, body_of, every_node
+from lamella.codegen.plan import MemoryPlan, plan_body
 
 RUNTIME_API = 1
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One call of the generated code."""
+    """One call of the generated code. A loop has a step: a function with calls of its own."""
 
     index: int  # of the node in the graph
     name: str  # C identifier
@@ -28,6 +28,9 @@ class Layer:
     arguments: tuple[str, ...]
     output: str
     output_bytes: int
+    step: str = ""  # a loop's function
+    body: tuple["Layer", ...] = ()
+    inside: str = ""  # the step that this is a call of
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,16 @@ class Model:
         return self.name.upper()
 
     @property
+    def every_layer(self) -> list[Layer]:
+        """All calls, those of a step before the loop."""
+        return [one for layer in self.layers for one in (*layer.body, layer)]
+
+    @property
     def weight_symbols(self) -> list[str]:
         """C names of the packed weights."""
         return [
             f"{self.name}_{layer.name}_{a.suffix}"
-            for layer in self.layers
+            for layer in self.every_layer
             for a in cdata.arrays(layer.descriptor)
             if a.is_weights
         ]
@@ -85,18 +93,19 @@ class Model:
 
 def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str) -> Model:
     """The model as data for the templates."""
-    running = [(k, node) for k, node in enumerate(graph.nodes) if node.choice is not None]
+    running = [placed.node for placed in every_node(graph) if placed.node.choice is not None]
     taken = ["a", "in", "out", f"{name}_run", f"{name}_selftest"]
-    identifiers = names.unique([node.name for _, node in running], "layer", taken)
-    layers = tuple(_layer(graph, plan, k, node, c) for (k, node), c in zip(running, identifiers, strict=True))
-    used_kernels = [kernels.get(node.choice.kernel) for _, node in running]
-    format_records = [formats.get(node.choice.format) for _, node in running if node.choice.format]
-    used = {symbol for layer in layers for symbol in cdata.symbols(layer.descriptor)}
+    wanted = [w for node in running for w in ([node.name] if body_of(node) is None else [node.name, _step(node)])]
+    identifiers = dict(zip(wanted, names.unique(wanted, "layer", taken), strict=True))
+    layers = _shared(_layers(graph, plan, identifiers), name)
+    used_kernels = [kernels.get(node.choice.kernel) for node in running]
+    format_records = [formats.get(node.choice.format) for node in running if node.choice.format]
+    used = {symbol for layer in layers for one in (*layer.body, layer) for symbol in cdata.symbols(one.descriptor)}
     format_headers = {f"lam_format_{r.name}.h" for r in format_records if {r.c_unpack, r.c_positions} & used}
     format_files = {f for r in format_records if {r.c_unpack, r.c_positions} & used for f in r.sources}
     headers = {kernel.header for kernel in used_kernels} | format_headers | {"lam_move.h"}
     files = {f for kernel in used_kernels for f in kernel.sources} | format_files | {"src/lam_copy.c"}
-    levels = [node.attributes.levels.size for _, node in running if hasattr(node.attributes, "levels")]
+    levels = [node.attributes.levels.size for node in running if hasattr(node.attributes, "levels")]
     return Model(
         name=name,
         source=names.comment(source),
@@ -109,11 +118,52 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
         outputs=_ports(graph, plan, graph.outputs, "out"),
         headers=tuple(sorted(headers)),
         runtime_files=tuple(sorted(files)),
-        macs=sum(operators.get(node.op).macs(graph, node) for _, node in running),
+        macs=sum(operators.get(node.op).macs(graph, node) for node in graph.nodes if node.choice is not None),
         weights=sum(levels),
-        weight_bytes=sum(node.choice.weight_bytes for _, node in running),
-        layer_names={node.name: c for (_, node), c in zip(running, identifiers, strict=True)},
+        weight_bytes=sum(node.choice.weight_bytes for node in running),
+        layer_names={node.name: identifiers[node.name] for node in running},
     )
+
+
+def _step(node: Node) -> str:
+    """What the function of a loop's step is to be called."""
+    return f"{node.name}_step"
+
+
+def _layers(graph: Graph, plan: MemoryPlan, identifiers: Mapping[str, str]) -> tuple[Layer, ...]:
+    """The calls of a graph."""
+    found = []
+    for index, node in enumerate(graph.nodes):
+        if node.choice is None:
+            continue
+        layer = _layer(graph, plan, index, node, identifiers[node.name])
+        if (body := body_of(node)) is not None:
+            step = identifiers[_step(node)]
+            fields = {**layer.descriptor.fields, "step": cdata.Symbol(step)}
+            descriptor = replace(layer.descriptor, fields=fields)
+            inner = _layers(body, plan_body(body), identifiers)
+            inner = tuple(replace(one, inside=step) for one in inner)
+            layer = replace(layer, descriptor=descriptor, step=step, body=inner)
+        found.append(layer)
+    return tuple(found)
+
+
+def _shared(layers: tuple[Layer, ...], model: str) -> tuple[Layer, ...]:
+    """Layers whose shared arrays with equal values are those of the first of them."""
+    names_of: dict[tuple[str, bytes], str] = {}
+
+    def share(layer: Layer) -> Layer:
+        layer = replace(layer, body=tuple(share(one) for one in layer.body))
+        fields = dict(layer.descriptor.fields)
+        for key, value in fields.items():
+            if isinstance(value, cdata.Array) and value.shared:
+                content = (value.ctype, value.values.tobytes())
+                if content in names_of:
+                    fields[key] = cdata.Symbol(names_of[content])
+                names_of.setdefault(content, f"{model}_{layer.name}_{value.suffix}")
+        return replace(layer, descriptor=replace(layer.descriptor, fields=fields))
+
+    return tuple(share(layer) for layer in layers)
 
 
 def _layer(graph: Graph, plan: MemoryPlan, index: int, node: Node, name: str) -> Layer:

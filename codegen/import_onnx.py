@@ -15,7 +15,7 @@ import onnx
 
 from lamella import requant
 from lamella.codegen import operators
-from lamella.codegen.ir import Graph, Node, Port, Quantization, Requant, Tensor
+from lamella.codegen.ir import Graph, Node, Port, Quantization, Requant, Tensor, body_of
 from lamella.codegen.onnx_constants import RAW, Constants
 from lamella.errors import UnsupportedError, UsageError
 
@@ -45,7 +45,12 @@ def read(path: str | Path) -> Graph:
 def read_with_names(path: str | Path) -> tuple[Graph, dict[str, str]]:
     """A graph, and for each of its tensors that the file quantises the name of the integer tensor in the file."""
     path = Path(path)
-    reader = Reader(load(path), path)
+    return read_model(load(path), path)
+
+
+def read_model(model: onnx.ModelProto, path: Path) -> tuple[Graph, dict[str, str]]:
+    """As read_with_names, of a model in memory; messages name the path."""
+    reader = Reader(model, path)
     graph = reader.graph()
     names: dict[str, str] = {}
     for onnx_name, tensor in reader.integers.items():
@@ -65,7 +70,8 @@ def load(path: Path) -> onnx.ModelProto:
         ) from None
     if not model.graph.node:
         raise UsageError(f"{path}: not an ONNX file, or one without operators; export it again")
-    for tensor in model.graph.initializer:
+    bodies = [_body(node) for node in model.graph.node if _body(node) is not None]
+    for tensor in (t for graph in (model.graph, *bodies) for t in graph.initializer):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise UnsupportedError(
                 f"{path}: initializer {tensor.name!r} lies in an external file; save the model with the weights inside"
@@ -78,6 +84,8 @@ def load(path: Path) -> onnx.ModelProto:
     if unknown:
         foldable = _foldable(model)
         unknown = [n for n in unknown if n.output[0] not in foldable]
+    inner = [n for body in bodies for n in body.node]
+    unknown += [n for n in inner if n.domain not in ("", "ai.onnx") or n.op_type not in (*known, *STRUCTURAL)]
     if unknown:
         listed = "; ".join(
             f"{n.name or n.output[0]}: {n.domain + '.' if n.domain else ''}{n.op_type}" for n in unknown[:10]
@@ -92,6 +100,11 @@ def load(path: Path) -> onnx.ModelProto:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(f"{path}: not a valid ONNX model: {reason}; export it again") from None
     return model
+
+
+def _body(node: onnx.NodeProto) -> onnx.GraphProto | None:
+    """The inner graph of a node that has one."""
+    return next((a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH), None)
 
 
 def _foldable(model: onnx.ModelProto) -> set[str]:
@@ -237,6 +250,10 @@ class Reader(Constants):
             "Flatten",
             "Squeeze",
             "Unsqueeze",
+            "Transpose",
+            "Slice",
+            "Split",
+            "Gather",
         ):
             producer = next((n for n in self.model.graph.node if producer.input[0] in n.output), None)
         if value.name in self._values and producer is not None and producer.op_type == "DequantizeLinear":
@@ -282,7 +299,9 @@ class Reader(Constants):
 
     def _fold_shape(self, node: onnx.NodeProto) -> bool:
         """The shape of an activation is constant, the batch being 1."""
-        tensor = self._values.get(node.input[0]) if node.op_type == "Shape" and not node.attribute else None
+        if node.op_type != "Shape" or node.attribute:
+            return False
+        tensor = self._values.get(node.input[0], self.integers.get(node.input[0]))
         if tensor is None:
             return False
         self.constants[node.output[0]] = np.array(self.tensors[tensor].shape, np.int64)
@@ -301,6 +320,22 @@ class Reader(Constants):
                 f"its input {name!r} is {kind}; put QuantizeLinear and DequantizeLinear before it, as quantize_static does",
             )
         return self.tensors[tensor]
+
+    def integer(self, node: onnx.NodeProto, index: int) -> Tensor:
+        """The tensor behind an input of a node that takes quantised integers as they are."""
+        name = node.input[index]
+        if name not in self.integers:
+            raise self.unsupported(node, f"its input {name!r} is not quantised; give it what QuantizeLinear gives")
+        return self.tensors[self.integers[name]]
+
+    def is_used(self, name: str) -> bool:
+        """Whether anything reads an ONNX tensor, or the model gives it out."""
+        return name in self._outputs or bool(self._consumers.get(name))
+
+    def names_taken(self) -> set[str]:
+        """Names of all nodes so far, those inside loops included."""
+        inner = (body_of(node) for node in self.nodes)
+        return {n.name for n in self.nodes} | {n.name for body in inner if body is not None for n in body.nodes}
 
     def is_activation(self, name: str) -> bool:
         """Whether an ONNX tensor is a quantised activation."""
@@ -336,7 +371,7 @@ class Reader(Constants):
         return self._sink(output or node.output[0], lambda why: self.unsupported(node, why), absorb=True)
 
     def _sink(self, name: str, fail: Callable[[str], UnsupportedError], absorb: bool) -> Sink:
-        consumers = self._consumers.get(name, [])
+        consumers = [n for n in self._consumers.get(name, []) if n.op_type != "Shape"]  # which needs no values
         if name in self._outputs or not consumers:
             raise fail(f"{name!r} is not quantised; put QuantizeLinear and DequantizeLinear behind it")
         alone = absorb and len(consumers) == 1
@@ -364,7 +399,11 @@ class Reader(Constants):
             self._absorb(consumer, name)
             return replace(inner, low=max(inner.low, low), high=min(inner.high, high))
         if known is not None and known.keeps_quantization and consumer.input[0] == name:
-            return self._sink(consumer.output[0], fail, absorb=False)
+            used = [o for o in consumer.output if o in self._outputs or self._consumers.get(o)]
+            found = {self._sink(output, fail, absorb=False) for output in used or consumer.output[:1]}
+            if len(found) > 1:
+                raise fail(f"parts of {name!r} are quantised in different ways; use one scale")
+            return found.pop()
         raise fail(
             f"{name!r} goes to {self.label(consumer)} without being quantised; "
             "put QuantizeLinear and DequantizeLinear in between"
@@ -412,27 +451,78 @@ class Reader(Constants):
         output: str | None = None,
     ) -> Tensor:
         """Append a node; its output tensor stands for the ONNX output, and for what was absorbed behind it."""
+        onnx_name = output or node.output[0]
+        tensor = self._append(op, node, inputs, shape, quantization, attributes, onnx_name)
+        names = [onnx_name]
+        while names:
+            current = names.pop()
+            self._values[current] = tensor.name
+            names += self._renamed.get(current, [])
+        return tensor
+
+    def add_hidden(
+        self,
+        op: str,
+        node: onnx.NodeProto,
+        inputs: list[Tensor],
+        shape: tuple[int, ...],
+        quantization: Quantization,
+        attributes,
+    ) -> Tensor:
+        """Append a node whose output stands for no tensor of the file."""
+        return self._append(op, node, inputs, shape, quantization, attributes, f"{node.output[0]}_inner")
+
+    def add_integer(
+        self,
+        op: str,
+        node: onnx.NodeProto,
+        inputs: list[Tensor],
+        shape: tuple[int, ...],
+        quantization: Quantization,
+        attributes,
+        output: str,
+    ) -> Tensor:
+        """Append a node whose output stands for a tensor of integers in the file."""
+        tensor = self._append(op, node, inputs, shape, quantization, attributes, output)
+        self.integers[output] = tensor.name
+        return tensor
+
+    def view(self, node: onnx.NodeProto, x: Tensor, shape: tuple[int, ...], output: str | None = None) -> Tensor:
+        """The same bytes under another shape; `output`: the ONNX tensor that this is, if it is one."""
+        from lamella.codegen.operators.reshape import Reshape
+
+        if output is None:
+            return self.add_hidden("reshape", node, [x], shape, x.quantization, Reshape())
+        return self.add("reshape", node, [x], shape, x.quantization, Reshape(), output)
+
+    def _append(
+        self,
+        op: str,
+        node: onnx.NodeProto,
+        inputs: list[Tensor],
+        shape: tuple[int, ...],
+        quantization: Quantization,
+        attributes,
+        wanted: str,
+    ) -> Tensor:
         if any(d < 1 for d in shape):
             raise self.unsupported(node, f"its result would have shape {shape}")
         if shape[0] != 1:
             raise self.unsupported(node, f"its result has shape {shape}; axis 0 must remain the batch")
         if np.prod([float(d) for d in shape]) > LARGEST_TENSOR:
             raise self.unsupported(node, f"its result has more than {LARGEST_TENSOR} elements")
-        onnx_name = output or node.output[0]
-        name = self._add_tensor(onnx_name, tuple(int(d) for d in shape), quantization)
+        name = self._add_tensor(wanted, tuple(int(d) for d in shape), quantization)
         label = node.name or node.output[0]
-        taken = {n.name for n in self.nodes}
+        if op == "reshape" and node.op_type not in operators.get("reshape").onnx:
+            label += "_view"  # the node's own name is for the operator that computes
+        taken = self.names_taken()
+        taken |= {n.name for n in attributes.body.nodes} if op == "scan" else set()
         unique = (
             label
             if label not in taken
             else next(f"{label}_{k}" for k in range(2, 10**6) if f"{label}_{k}" not in taken)
         )
         self.nodes.append(Node(op, unique, tuple(t.name for t in inputs), name, attributes))
-        names = [onnx_name]
-        while names:
-            current = names.pop()
-            self._values[current] = name
-            names += self._renamed.get(current, [])
         return self.tensors[name]
 
     def _add_tensor(self, name: str, shape: tuple[int, ...], quantization: Quantization) -> str:

@@ -4,7 +4,7 @@ Activations are uint8, planar; int8 at the edge of a model is the same value plu
 Shapes are those of ONNX with the batch axis (axis 0) equal to 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -109,6 +109,30 @@ class Graph:
     def consumers(self, tensor: str) -> list[Node]:
         """Nodes that read a tensor."""
         return [node for node in self.nodes if tensor in node.inputs]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A node where it runs: in which graph, how often for one inference, and inside which loop of the outer graph."""
+
+    graph: Graph
+    node: Node
+    times: int = 1
+    loop: Node | None = None
+
+
+def body_of(node: Node) -> Graph | None:
+    """The inner graph of a loop (operator scan); None for other nodes."""
+    return getattr(node.attributes, "body", None)
+
+
+def every_node(graph: Graph) -> Iterator[Placed]:
+    """All nodes in execution order, those inside a loop before the loop itself."""
+    for node in graph.nodes:
+        body = body_of(node)
+        for inner in body.nodes if body is not None else ():
+            yield Placed(body, inner, node.attributes.steps, node)
+        yield Placed(graph, node)
 
 
 @dataclass(frozen=True)

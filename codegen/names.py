@@ -71,6 +71,19 @@ _RESERVED = {
     "linux",
     "unix",
 }
+#: Functions of the C library that compilers know without a header; math's are known for float and long double too.
+_MATH = """
+acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs fdim floor fma fmax fmin fmod
+frexp hypot ilogb ldexp lgamma llrint llround log log10 log1p log2 logb lrint lround modf nan nearbyint nextafter nexttoward
+pow remainder remquo rint round scalbln scalbn sin sinh sqrt tan tanh tgamma trunc
+"""
+_LIBRARY = """
+abort abs cabs calloc carg cimag conj cproj creal exit fprintf fputc fputs free fscanf fwrite imaxabs isalnum isalpha isblank
+iscntrl isdigit isgraph islower isprint ispunct isspace isupper isxdigit labs llabs malloc memchr memcmp memcpy memmove memset
+printf putc putchar puts realloc scanf snprintf sprintf sscanf strcat strchr strcmp strcpy strcspn strlen strncat strncmp
+strncpy strpbrk strrchr strspn strstr tolower toupper vfprintf vfscanf vprintf vscanf vsnprintf vsprintf vsscanf
+"""
+_RESERVED |= {name + kind for name in _MATH.split() for kind in ("", "f", "l")} | set(_LIBRARY.split())
 LONGEST = 48
 
 

@@ -6,15 +6,28 @@ from dataclasses import replace
 import numpy as np
 
 from lamella.codegen import choose, operators
-from lamella.codegen.ir import Graph, Node, Requant, Target
+from lamella.codegen.ir import Graph, Node, Requant, Target, body_of
+from lamella.codegen.operators import slice as slicing
 from lamella.codegen.operators.conv2d import Conv2d, Pool
+from lamella.codegen.operators.section import ALIGN, Section
 
 
 def lower(graph: Graph, target: Target, optimize: str) -> Graph:
     """The graph as it will be emitted: every node that runs has a kernel."""
+    return choose.choose_kernels(_simplified(graph), target, optimize)
+
+
+def _simplified(graph: Graph) -> Graph:
+    """All passes, over the bodies of loops as well."""
     for run in PASSES:
         graph = run(graph)
-    return choose.choose_kernels(graph, target, optimize)
+    nodes = [
+        node
+        if (body := body_of(node)) is None
+        else replace(node, attributes=replace(node.attributes, body=_simplified(body)))
+        for node in graph.nodes
+    ]
+    return replace(graph, nodes=tuple(nodes))
 
 
 def remove_unused(graph: Graph) -> Graph:
@@ -29,6 +42,37 @@ def remove_unused(graph: Graph) -> Graph:
     return replace(
         graph, nodes=tuple(reversed(kept)), tensors={name: t for name, t in graph.tensors.items() if name in tensors}
     )
+
+
+def cancel_views(graph: Graph) -> Graph:
+    """A view of a view looks at what that one looked at; a view that changes nothing is left out."""
+    origin: dict[str, str] = {}
+    same: dict[str, str] = {}
+    outputs = {port.tensor for port in graph.outputs}
+    nodes = []
+    for node in graph.nodes:
+        node = replace(node, inputs=tuple(same.get(name, name) for name in node.inputs))
+        if node.op == "reshape":
+            source = origin.get(node.inputs[0], node.inputs[0])
+            node = replace(node, inputs=(source,))
+            origin[node.output] = source
+            if graph.tensors[source].shape == graph.tensors[node.output].shape and node.output not in outputs:
+                same[node.output] = source
+                continue
+        nodes.append(node)
+    return remove_unused(replace(graph, nodes=tuple(nodes)))
+
+
+def find_sections(graph: Graph) -> Graph:
+    """A slice that lies in one piece, and where kernels may read words, needs no copy."""
+
+    def section(node: Node) -> Node:
+        if node.op != "slice":
+            return node
+        runs, _, start, _ = slicing.runs(graph, node)
+        return replace(node, op="section", attributes=Section(start)) if runs == 1 and start % ALIGN == 0 else node
+
+    return replace(graph, nodes=tuple(section(node) for node in graph.nodes))
 
 
 def fold_pads(graph: Graph) -> Graph:
@@ -112,7 +156,15 @@ def fuse_pooling(graph: Graph) -> Graph:
     return _merge(graph, fold, keep="first")
 
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (remove_unused, fold_pads, fold_clamps, fuse_pooling, remove_unused)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    remove_unused,
+    cancel_views,
+    fold_pads,
+    fold_clamps,
+    fuse_pooling,
+    find_sections,
+    remove_unused,
+)
 
 
 def _ops(graph: Graph) -> list[str]:

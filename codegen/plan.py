@@ -43,9 +43,14 @@ class _Block:
     holds: tuple[str, ...]
 
 
-def plan_memory(graph: Graph) -> MemoryPlan:
-    """Place every tensor and every scratch buffer. Deterministic."""
-    blocks = _blocks(graph)
+def plan_body(body: Graph) -> MemoryPlan:
+    """The plan of the memory in which a loop's body runs."""
+    return plan_memory(body, hold_inputs=True)
+
+
+def plan_memory(graph: Graph, hold_inputs: bool = False) -> MemoryPlan:
+    """Place every tensor and every scratch buffer. Deterministic. hold_inputs: nothing else takes the place of an input."""
+    blocks = _blocks(graph, hold_inputs)
     orders = (
         lambda b: (-b.size, b.first),
         lambda b: (b.first, -b.size),
@@ -55,7 +60,8 @@ def plan_memory(graph: Graph) -> MemoryPlan:
     plans = [_place(sorted(blocks, key=order)) for order in orders]
     slots = min(plans, key=_end)
     tensors = {name for name in graph.tensors}
-    offsets = {name: slot.offset for slot in slots for name in slot.holds if name in tensors}
+    inside = offsets_in_owner(graph)
+    offsets = {name: slot.offset + inside[name] for slot in slots for name in slot.holds if name in tensors}
     scratch = {name: slot.offset for slot in slots for name in slot.holds if name not in tensors}
     scratch = {name.removeprefix(_SCRATCH): offset for name, offset in scratch.items()}
     arena = -(-_end(slots) // ALIGN) * ALIGN
@@ -92,6 +98,15 @@ def owners(graph: Graph) -> dict[str, str]:
     return owner
 
 
+def offsets_in_owner(graph: Graph) -> dict[str, int]:
+    """For each tensor, bytes between the beginning of the memory it lies in and its own."""
+    offset = dict.fromkeys(graph.tensors, 0)
+    for node in graph.nodes:
+        if operators.get(node.op).is_view:
+            offset[node.output] = offset[node.inputs[0]] + operators.get(node.op).view_offset(node)
+    return offset
+
+
 def live_bytes(graph: Graph) -> list[int]:
     """For each node, the sum of the tensors alive while it runs, without scratch, nothing in place."""
     lives = alive(graph).values()
@@ -105,9 +120,12 @@ def lower_bound(graph: Graph) -> int:
     return max([*live_bytes(graph), *ends])
 
 
-def _blocks(graph: Graph) -> list[_Block]:
+def _blocks(graph: Graph, hold_inputs: bool) -> list[_Block]:
     """What must be placed: tensors, views and in-place results merged into one block, and scratch."""
     lives = alive(graph)
+    if hold_inputs:
+        held = {port.tensor for port in graph.inputs}
+        lives |= {name: (lives[name][0], len(graph.nodes), lives[name][2]) for name in held}
     owner = owners(graph)
     block_of = {name: name for name in lives}
     for step, node in enumerate(graph.nodes):

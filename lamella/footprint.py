@@ -9,8 +9,8 @@ import numpy as np
 from lamella import boards, cycles, elf, pipeline, programs, vectors
 from lamella.boards import Board
 from lamella.build import ImageOverflow
-from lamella.codegen import operators, plan
-from lamella.codegen.ir import Graph, Node
+from lamella.codegen import choose, operators
+from lamella.codegen.ir import Graph, Placed, body_of, every_node
 from lamella.errors import CheckFailed, UsageError
 from lamella.pipeline import Compiled
 
@@ -79,12 +79,18 @@ def _emulated(board: Board) -> list[Board]:
 
 
 def layers(graph: Graph, counted: Mapping[str, float] | None = None) -> list[dict]:
-    """The entries of "layers" in the JSON of `lamella footprint`: every operator that runs."""
-    live = dict(zip((node.name for node in graph.nodes), plan.live_bytes(graph), strict=True))
-    return [_layer(graph, node, live[node.name], counted) for node in graph.nodes if node.choice is not None]
+    """The entries of "layers" in the JSON of `lamella footprint`: every operator that runs, also inside loops.
+
+    macs and estimated_instructions are those of all steps, each counted in one entry; `instructions`, which is measured,
+    is that of a loop as a whole.
+    """
+    live = choose.live_in(graph)
+    return [_layer(p, live[p.node.name], counted) for p in every_node(graph) if p.node.choice is not None]
 
 
-def _layer(graph: Graph, node: Node, live: int, counted: Mapping[str, float] | None) -> dict:
+def _layer(placed: Placed, live: int, counted: Mapping[str, float] | None) -> dict:
+    graph, node, body = placed.graph, placed.node, body_of(placed.node)
+    inside = sum(n.choice.instructions for n in body.nodes if n.choice) if body is not None else 0
     levels = getattr(node.attributes, "levels", None)
     operator = operators.get(node.op)
     entry = {
@@ -98,12 +104,13 @@ def _layer(graph: Graph, node: Node, live: int, counted: Mapping[str, float] | N
         "weight_bytes": 0,
         "bits_per_weight": None,
         "entropy_bits_per_weight": None,
-        "macs": operator.macs(graph, node),
+        "macs": 0 if body is not None else placed.times * operator.macs(graph, node),
+        "loop": placed.loop.name if placed.loop is not None else None,
         "arena_live_bytes": live,
         "scratch_bytes": node.choice.scratch_bytes,
         "reason": node.choice.reason,
         "details": operator.details(graph, node),
-        "estimated_instructions": round(node.choice.instructions),
+        "estimated_instructions": round(node.choice.instructions - inside),
     }
     if levels is not None and levels.size:
         entry |= {

@@ -13,7 +13,7 @@ from markupsafe import Markup
 import lamella
 from lamella import findings, footprint, pictures, pipeline, vectors, verify, witness
 from lamella.codegen import operators, passes
-from lamella.codegen.ir import Graph, Port
+from lamella.codegen.ir import Graph, Port, every_node
 from lamella.codegen.plan import MemoryPlan
 from lamella.errors import UsageError
 from lamella.pipeline import Compiled
@@ -157,7 +157,7 @@ def _row(op: str, name: str, details: str, shape: Sequence[int]) -> dict:
 
 def _layers(graph: Graph, counted: Mapping[str, float] | None) -> list[dict]:
     """The layers of `lamella footprint`, and whether their levels are ternary."""
-    levels = {node.name: passes.weight_levels(node) for node in graph.nodes}
+    levels = {placed.node.name: passes.weight_levels(placed.node) for placed in every_node(graph)}
     return [
         {**layer, "ternary": bool(layer["weights"]) and bool(np.abs(levels[layer["name"]]).max() <= 1)}
         for layer in footprint.layers(graph, counted)
@@ -168,7 +168,7 @@ def levels_images(graph: Graph) -> list[dict]:
     """The kernels of the first convolution, and a part of each ternary layer."""
     found = []
     first = next((node for node in graph.nodes if node.op == "conv2d"), None)
-    for node in graph.nodes:
+    for node in (placed.node for placed in every_node(graph)):
         levels = passes.weight_levels(node)
         if levels is None or not levels.size:
             continue

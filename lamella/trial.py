@@ -12,7 +12,7 @@ import numpy as np
 from lamella import boards, cycles, programs
 from lamella.boards import Board
 from lamella.codegen import emit, plan
-from lamella.codegen.ir import Choice, Graph, Node
+from lamella.codegen.ir import Choice, Graph, Node, body_of
 from lamella.pipeline import Compiled
 
 
@@ -75,6 +75,9 @@ def _together(graphs: Sequence[Graph], choices: Sequence[Choice]) -> Graph:
             into += [replace(p, name=name(p.name), tensor=name(p.tensor)) for p in ports]
         tensors |= {name(key): replace(t, name=name(t.name)) for key, t in graph.tensors.items()}
         (node,) = graph.nodes
+        if (body := body_of(node)) is not None:
+            inner = tuple(replace(n, name=name(n.name)) for n in body.nodes)
+            node = replace(node, attributes=replace(node.attributes, body=replace(body, nodes=inner)))
         nodes.append(
             replace(
                 node,

@@ -70,9 +70,43 @@ def run(
 
 
 def layers(path: Path, raw: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """For each operator of the file: how many levels its result is from onnxruntime's, on onnxruntime's own inputs."""
-    graph, names = import_onnx.read_with_names(path)
-    model = import_onnx.load(Path(path))
+    """For each operator of the file: how many levels its result is from onnxruntime's, on onnxruntime's own inputs.
+
+    A loop hands its differences on from step to step; the operators inside it are compared instead, on random inputs.
+    """
+    path = Path(path)
+    model = import_onnx.load(path)
+    bodies = [body_model(model, node) for node in model.graph.node if node.op_type == "Scan"]
+    graph, found = _layers(path, model, raw)
+    scans = [node for node in graph.nodes if node.op == "scan"]
+    for node, body in zip(scans, bodies, strict=True):
+        del found[node.name]
+        for value, port in zip(body.graph.input, node.attributes.body.inputs, strict=True):
+            kind = value.type.tensor_type.elem_type
+            shape = ["N", *node.attributes.body.tensor_of(port).shape[1:]]
+            value.type.CopyFrom(onnx.helper.make_tensor_type_proto(kind, shape))
+        step, _ = import_onnx.read_model(body, path)
+        found |= _layers(path, body, vectors.seeded(step))[1]
+    return found
+
+
+def body_model(model: onnx.ModelProto, loop: onnx.NodeProto) -> onnx.ModelProto:
+    """The body of an ONNX Scan as a model of its own, with the constants that it takes from outside."""
+    body = next(a.g for a in loop.attribute if a.name == "body")
+    constants = {t.name for t in model.graph.initializer}
+    weights = [n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0] in constants]
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    found.graph.CopyFrom(body)
+    del found.graph.node[:]
+    found.graph.node.extend([*weights, *body.node])
+    found.graph.initializer.extend(model.graph.initializer)
+    return found
+
+
+def _layers(path: Path, model: onnx.ModelProto, raw: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, int]]:
+    """The graph of a model, and the difference of each of its operators."""
+    graph, names = import_onnx.read_model(model, path)
     there = {o.name for o in model.graph.output}
     inputs = {port.name for port in graph.inputs}
     wanted = [name for name in dict.fromkeys(names.values()) if name not in there and name not in inputs]
@@ -90,4 +124,4 @@ def layers(path: Path, raw: Mapping[str, np.ndarray]) -> dict[str, int]:
             array = (array.astype(np.int16) + (128 if array.dtype == np.int8 else 0)).astype(np.uint8)
             found[node.name] = int(np.abs(array.astype(np.int16) - ours.reshape(array.shape)).max(initial=0))
             values[node.output] = array
-    return found
+    return graph, found

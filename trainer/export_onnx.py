@@ -16,22 +16,29 @@ from lamella.trainer.frozen import FrozenNetwork
 from lamella.trainer.graph import (
     AddNode,
     AveragePoolNode,
-    Clip,
     ClipNode,
     ConcatNode,
     DropoutNode,
     FlattenNode,
+    FunctionNode,
     InputNode,
     LayerNode,
     MaxPoolNode,
+    MultiplyNode,
     Node,
+    ScanNode,
+    SliceNode,
     SoftmaxNode,
+    StateNode,
+    StepNode,
+    SubtractNode,
+    TransposeNode,
 )
+from lamella.trainer.onnx_writer import OUTPUT, Writer
 
 OPSET = 17
 #: What onnxruntime 1.20 still reads, and all that opset 17 needs.
 IR_VERSION = 8
-OUTPUT = "output"
 
 
 def save(network: FrozenNetwork, path: Path) -> None:
@@ -50,7 +57,7 @@ def save(network: FrozenNetwork, path: Path) -> None:
 
 def build(network: FrozenNetwork) -> onnx.ModelProto:
     """The ONNX model, valid by onnx.checker."""
-    writer = _Writer(network)
+    writer = Writer(network)
     for node in network.graph:
         _write(node, writer)
     source, sink = network.graph.input, network.graph.output
@@ -72,93 +79,18 @@ def build(network: FrozenNetwork) -> onnx.ModelProto:
     return model
 
 
-class _Writer:
-    """Collects nodes and initialisers. The tensor `values[name]` is what later float operators take of a node."""
-
-    def __init__(self, network: FrozenNetwork):
-        self.network = network
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-        self.values: dict[str, str] = {}
-
-    def constant(self, name: str, array: np.ndarray) -> str:
-        """Name of an initialiser, added once."""
-        if all(tensor.name != name for tensor in self.initializers):
-            self.initializers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
-        return name
-
-    def add(self, kind: str, name: str, inputs: list[str], output: str | None = None, **attributes) -> str:
-        """Name of the output of a new node."""
-        output = output or name
-        self.nodes.append(helper.make_node(kind, inputs, [output], name, **attributes))
-        return output
-
-    def operator(self, node: Node, kind: str, inputs: list[str], **attributes) -> None:
-        """An operator of a node, its activation function, and the quantisation of the result."""
-        self.quantize(node, self.clip(node, self.add(kind, node.name, inputs, f"{node.name}_float", **attributes)))
-
-    def clip(self, node: Node, value: str) -> str:
-        """The activation function of a node behind `value`."""
-        if node.clip == Clip():
-            return value
-        # An activation function alone is the operator of its node and has its name.
-        alone = isinstance(node, ClipNode)
-        if node.clip == Clip(0.0, None):
-            return self.add("Relu", node.name if alone else f"{node.name}_relu", [value], f"{node.name}_clipped")
-        bounds = [
-            "" if bound is None else self.constant(f"{node.name}_{which}", np.float32(bound))
-            for which, bound in (("lowest", node.clip.low), ("highest", node.clip.high))
-        ]
-        return self.add("Clip", node.name if alone else f"{node.name}_clip", [value, *bounds], f"{node.name}_clipped")
-
-    def quantize(self, node: Node, value: str) -> None:
-        """QuantizeLinear and DequantizeLinear behind `value`; nodes that only move values use their source's scale."""
-        owner = self.network.graph.source(node.name).name
-        affine = self.network.affines[owner]
-        parameters = [
-            self.constant(f"{owner}_scale", np.float32(affine.scale)),
-            self.constant(f"{owner}_zero_point", np.uint8(affine.zero)),
-        ]
-        quantized = self.add("QuantizeLinear", f"{node.name}_quantize", [value, *parameters], f"{node.name}_quantized")
-        last = node is self.network.graph.output
-        name = OUTPUT if last else f"{node.name}_dequantized"
-        self.values[node.name] = self.add("DequantizeLinear", f"{node.name}_dequantize", [quantized, *parameters], name)
-
-    def inputs(self, node: Node) -> list[str]:
-        """What the operator of a node takes."""
-        return [self.values[name] for name in node.inputs]
-
-    def weights(self, node: LayerNode) -> list[str]:
-        """Dequantised weight and bias of a layer. One scale for the layer is a scalar, several are an axis-0 vector."""
-        layer = self.network.layers[node.name]
-        x_scale = self.network.affines[node.inputs[0]].scale
-        bias_scales = (np.float32(x_scale) * layer.scales).astype(np.float32)
-        names = []
-        for part, levels, scales in (("weight", layer.levels, layer.scales), ("bias", layer.bias, bias_scales)):
-            scale = scales if scales.size > 1 else scales.reshape(())
-            inputs = [
-                self.constant(f"{node.name}.{part}_levels", levels),
-                self.constant(f"{node.name}.{part}_scale", scale),
-            ]
-            axis = {"axis": 0} if scales.size > 1 else {}
-            names.append(
-                self.add("DequantizeLinear", f"{node.name}.{part}_dequantize", inputs, f"{node.name}.{part}", **axis)
-            )
-        return names
-
-
 @singledispatch
-def _write(node: Node, writer: _Writer) -> None:
+def _write(node: Node, writer: Writer) -> None:
     raise TypeError(f"no ONNX form of {type(node).__name__}")
 
 
 @_write.register
-def _(node: InputNode, writer: _Writer) -> None:
+def _(node: InputNode, writer: Writer) -> None:
     writer.quantize(node, node.name)
 
 
 @_write.register
-def _(node: LayerNode, writer: _Writer) -> None:
+def _(node: LayerNode, writer: Writer) -> None:
     inputs = [*writer.inputs(node), *writer.weights(node)]
     if node.kernel is None:
         writer.operator(node, "Gemm", inputs, transB=1)
@@ -168,15 +100,16 @@ def _(node: LayerNode, writer: _Writer) -> None:
 
 
 @_write.register
-def _(node: MaxPoolNode, writer: _Writer) -> None:
+def _(node: MaxPoolNode, writer: Writer) -> None:
     attributes = {"kernel_shape": node.kernel, "strides": node.stride, "dilations": node.dilation}
     writer.operator(node, "MaxPool", writer.inputs(node), pads=[*node.padding, *node.padding], **attributes)
 
 
 @_write.register
-def _(node: AveragePoolNode, writer: _Writer) -> None:
+def _(node: AveragePoolNode, writer: Writer) -> None:
     if node.whole and len(node.shape) == 1:
-        writer.operator(node, "ReduceMean", writer.inputs(node), axes=[2, 3], keepdims=0)
+        axes = list(range(2, 2 + len(node.kernel)))
+        writer.operator(node, "ReduceMean", writer.inputs(node), axes=axes, keepdims=0)
         return
     if node.whole:
         writer.operator(node, "GlobalAveragePool", writer.inputs(node))
@@ -186,31 +119,110 @@ def _(node: AveragePoolNode, writer: _Writer) -> None:
 
 
 @_write.register
-def _(node: AddNode, writer: _Writer) -> None:
+def _(node: AddNode, writer: Writer) -> None:
     writer.operator(node, "Add", writer.inputs(node))
 
 
 @_write.register
-def _(node: ConcatNode, writer: _Writer) -> None:
+def _(node: SubtractNode, writer: Writer) -> None:
+    writer.operator(node, "Sub", writer.inputs(node))
+
+
+@_write.register
+def _(node: MultiplyNode, writer: Writer) -> None:
+    writer.operator(node, "Mul", writer.inputs(node))
+
+
+@_write.register
+def _(node: FunctionNode, writer: Writer) -> None:
+    writer.operator(node, node.function.capitalize(), writer.inputs(node))
+
+
+@_write.register
+def _(node: SliceNode, writer: Writer) -> None:
+    places = (node.start, node.start + node.shape[-1], len(node.shape))
+    numbers = [writer.constant(f"place_{place}", np.array([place], np.int64)) for place in places]
+    writer.values[node.name] = writer.add("Slice", node.name, [*writer.inputs(node), *numbers])
+
+
+@_write.register
+def _(node: TransposeNode, writer: Writer) -> None:
+    writer.operator(node, "Transpose", writer.inputs(node), perm=[0, 2, 1])
+
+
+@_write.register
+def _(node: ScanNode, writer: Writer) -> None:
+    """A Scan over axis 1; its body is a graph with the integers of the states and of one step as inputs."""
+    inner = Writer(writer.network, writer)
+    carried = []
+    for one in node.body:
+        if isinstance(one, (StateNode, StepNode)):
+            levels = f"{one.name}_levels"
+            carried.append(
+                (isinstance(one, StepNode), helper.make_tensor_value_info(levels, TensorProto.UINT8, ["N", *one.shape]))
+            )
+            inner.dequantize(one, levels)
+        else:
+            _write(one, inner)
+    # States first, the step last.
+    inputs = [value for _, value in sorted(carried, key=lambda pair: pair[0])]
+    outputs, names = [], []
+    for state in node.states:
+        out = inner.add("Identity", f"{state.name}_after", [inner.levels[state.next]])
+        outputs.append(helper.make_tensor_value_info(out, TensorProto.UINT8, ["N", *state.shape]))
+        names.append(f"{state.name}_last")
+    result = next((n for s, n in zip(node.states, names, strict=True) if s.next == node.result), None)
+    more = {}
+    if node.sequence:
+        out = inner.add("Identity", f"{node.name}_each", [inner.levels[node.result]])
+        outputs.append(helper.make_tensor_value_info(out, TensorProto.UINT8, ["N", *node.shape[1:]]))
+        result = f"{node.name}_sequence"
+        names.append(result)
+        more = {"scan_output_axes": [1]}
+    body = helper.make_graph(inner.nodes, f"{node.name}_step", inputs, outputs)
+    x = writer.levels[node.inputs[0]]
+    first = [_first_state(writer, node, state, x) for state in node.states]
+    writer.nodes.append(
+        helper.make_node(
+            "Scan", [*first, x], names, node.name, body=body, num_scan_inputs=1, scan_input_axes=[1], **more
+        )
+    )
+    writer.dequantize(node, result)
+
+
+def _first_state(writer: Writer, node: ScanNode, state: StateNode, x: str) -> str:
+    """Integers of zero, as many samples as x has."""
+    zero, one = (writer.constant(f"place_{place}", np.array([place], np.int64)) for place in (0, 1))
+    shape = writer.add("Shape", f"{state.name}_shape", [x])
+    batch = writer.add("Slice", f"{state.name}_batch", [shape, zero, one])
+    units = writer.constant(f"{state.name}_units", np.array(state.shape, np.int64))
+    sizes = writer.add("Concat", f"{state.name}_sizes", [batch, units], axis=0)
+    level = numpy_helper.from_array(np.array([writer.network.affines[state.name].zero], np.uint8))
+    return writer.add("ConstantOfShape", f"{state.name}_first", [sizes], value=level)
+
+
+@_write.register
+def _(node: ConcatNode, writer: Writer) -> None:
     writer.operator(node, "Concat", writer.inputs(node), axis=1)
 
 
 @_write.register
-def _(node: ClipNode, writer: _Writer) -> None:
+def _(node: ClipNode, writer: Writer) -> None:
     (value,) = writer.inputs(node)
     writer.quantize(node, writer.clip(node, value))
 
 
 @_write.register
-def _(node: FlattenNode, writer: _Writer) -> None:
+def _(node: FlattenNode, writer: Writer) -> None:
     writer.operator(node, "Flatten", writer.inputs(node), axis=1)
 
 
 @_write.register
-def _(node: DropoutNode, writer: _Writer) -> None:
+def _(node: DropoutNode, writer: Writer) -> None:
     writer.values[node.name] = writer.values[node.inputs[0]]
+    writer.levels[node.name] = writer.levels[node.inputs[0]]
 
 
 @_write.register
-def _(node: SoftmaxNode, writer: _Writer) -> None:
+def _(node: SoftmaxNode, writer: Writer) -> None:
     writer.operator(node, "Softmax", writer.inputs(node), axis=1)

@@ -85,6 +85,12 @@ class ActivationQuantizer(nn.Module):
         """Scale and zero point as they will be in the ONNX file."""
         return Affine(float(self.scale.item()), int(self.zero.item()))
 
+    def merge_seen_(self, count: int) -> None:
+        """Takes the last `count` observations, the steps of a loop, as one."""
+        if count and len(self._seen) >= count:
+            lows, highs = zip(*self._seen[-count:], strict=True)
+            self._seen[-count:] = [(min(lows), max(highs))]
+
     def settle_(self) -> None:
         """Sets the range from those observed since the last call, widened to hold 0."""
         if self._fixed or not self._seen:

@@ -49,7 +49,7 @@ class FrozenNetwork:
 
 def freeze(network: QuantNetwork, name: str) -> FrozenNetwork:
     """The integers of a quantised network."""
-    affines = {node.name: network.affine(node.name) for node in network.graph}
+    affines = {node.name: network.affine(node.name) for node in network.graph.every}
     layers = {}
     for node in network.graph.layers:
         layers[node.name] = _freeze_layer(network.layers[node.name], affines[node.inputs[0]], affines[node.name])

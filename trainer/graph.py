@@ -40,18 +40,21 @@ class InputNode(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNode(Node):
-    """Convolution (kernel set) or fully connected layer (kernel None).
+    """Convolution (kernel set: one extent along sequences, two over images) or fully connected layer (kernel None).
 
     path, norm_path: where the source model holds the layer and its BatchNorm; path None: a BatchNorm standing alone,
-    which becomes a depthwise 1x1 convolution and is never compressed. pads: top, left, bottom, right.
+    which becomes a depthwise 1x1 convolution and is never compressed. weight, bias: their names in the source layer.
+    pads: all begins, then all ends (top, left, bottom, right).
     """
 
     path: str | None
     norm_path: str | None = None
-    kernel: tuple[int, int] | None = None
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    weight: str = "weight"
+    bias: str = "bias"
+    kernel: tuple[int, ...] | None = None
+    stride: tuple[int, ...] = (1, 1)
+    dilation: tuple[int, ...] = (1, 1)
+    pads: tuple[int, ...] = (0, 0, 0, 0)
     groups: int = 1
 
 
@@ -59,22 +62,22 @@ class LayerNode(Node):
 class MaxPoolNode(Node):
     """Largest value of a window; padding is left out."""
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AveragePoolNode(Node):
     """Mean of a window. count_padding: the padding counts as pixels of value 0.
 
-    whole: one window as large as the image; the shape is then (channels, 1, 1), or (channels,).
+    whole: one window as large as the image or sequence; the shape is then (channels, 1, 1) or (channels, 1), or (channels,).
     """
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int] = (0, 0)
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...] = (0, 0)
     count_padding: bool = True
     whole: bool = False
 
@@ -82,6 +85,65 @@ class AveragePoolNode(Node):
 @dataclass(frozen=True, kw_only=True)
 class AddNode(Node):
     """Sum of two tensors of one shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubtractNode(Node):
+    """The first input less the second, of one shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiplyNode(Node):
+    """Product of two tensors of one shape, element by element."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionNode(Node):
+    """A function of each value: "sigmoid" or "tanh"."""
+
+    function: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceNode(Node):
+    """A run of the last axis, from `start` on, as long as the shape says."""
+
+    start: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransposeNode(Node):
+    """(length, channels) to (channels, length) or back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepNode(Node):
+    """Inside a loop: the present step of the loop's input, which is what `inputs` name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateNode(Node):
+    """Inside a loop: what `next` gave in the step before; zero at first."""
+
+    next: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanNode(Node):
+    """A recurrent layer: the nodes of `body` for each step of the input (steps, features), in the order of execution.
+
+    It gives what `result` gave in the last step, or in all (sequence): then its shape is (steps, ...). Nodes of all bodies
+    and of the graph have names of their own.
+    """
+
+    body: tuple[Node, ...]
+    result: str
+    sequence: bool
+
+    @property
+    def states(self) -> tuple[StateNode, ...]:
+        """What goes from step to step."""
+        return tuple(node for node in self.body if isinstance(node, StateNode))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +174,12 @@ class SoftmaxNode(Node):
 
 
 #: Nodes that only move values: what they give has the quantisation of what they take.
-PASSING = (MaxPoolNode, FlattenNode, DropoutNode)
+PASSING = (MaxPoolNode, FlattenNode, DropoutNode, SliceNode, TransposeNode, StepNode)
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order of execution; the last one is the output."""
+    """Nodes in the order of execution; the last one is the output. Iteration leaves out what is inside loops."""
 
     nodes: tuple[Node, ...]
 
@@ -125,7 +187,12 @@ class Graph:
         return iter(self.nodes)
 
     def __getitem__(self, name: str) -> Node:
-        return next(node for node in self.nodes if node.name == name)
+        return next(node for node in self.every if node.name == name)
+
+    @property
+    def every(self) -> tuple[Node, ...]:
+        """All nodes, those inside a loop before the loop itself."""
+        return tuple(one for node in self.nodes for one in (*(node.body if isinstance(node, ScanNode) else ()), node))
 
     @property
     def input(self) -> InputNode:
@@ -140,22 +207,23 @@ class Graph:
     @property
     def layers(self) -> tuple[LayerNode, ...]:
         """Nodes with weights."""
-        return tuple(node for node in self.nodes if isinstance(node, LayerNode))
+        return tuple(node for node in self.every if isinstance(node, LayerNode))
 
     @property
     def quantised(self) -> tuple[Node, ...]:
         """Nodes that choose a quantisation of their own for what they give."""
-        return tuple(node for node in self.nodes if not isinstance(node, PASSING))
+        return tuple(node for node in self.every if not isinstance(node, (*PASSING, StateNode, ScanNode)))
 
     def users(self, name: str) -> tuple[Node, ...]:
         """Nodes that take what `name` gives."""
-        return tuple(node for node in self.nodes if name in node.inputs)
+        return tuple(node for node in self.every if name in node.inputs)
 
     def source(self, name: str) -> Node:
         """The node that chose the quantisation of what `name` gives."""
         node = self[name]
-        while isinstance(node, PASSING):
-            node = self[node.inputs[0]]
+        while isinstance(node, (*PASSING, StateNode, ScanNode)):
+            followed = {StateNode: "next", ScanNode: "result"}.get(type(node))
+            node = self[getattr(node, followed) if followed else node.inputs[0]]
         return node
 
     def pools_behind(self, name: str) -> tuple[MaxPoolNode, ...]:

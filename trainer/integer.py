@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lamella import requant
+from lamella import requant, tables
 from lamella.errors import UsageError
 from lamella.trainer.fake_quantize import LEVELS
 from lamella.trainer.frozen import FrozenNetwork, node_inputs
@@ -24,15 +24,24 @@ from lamella.trainer.graph import (
     ConcatNode,
     DropoutNode,
     FlattenNode,
+    FunctionNode,
     InputNode,
     LayerNode,
     MaxPoolNode,
+    MultiplyNode,
     Node,
+    ScanNode,
+    SliceNode,
     SoftmaxNode,
+    StepNode,
+    SubtractNode,
+    TransposeNode,
 )
+from lamella.trainer.layers import both_ends
 
 CHUNK = 500
 EXACT_FLOAT32 = 2**24
+FUNCTIONS = {"sigmoid": tables.sigmoid, "tanh": np.tanh}
 
 
 def quantize_input(network: FrozenNetwork, x: Tensor) -> Tensor:
@@ -106,13 +115,15 @@ def _(node: MaxPoolNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor
 @_step.register
 def _(node: AveragePoolNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
     (source,), target = node_inputs(network, node), network.affines[node.name]
-    top, left = node.padding
-    area = node.kernel[0] * node.kernel[1]
-    pooled = {"kernel_size": node.kernel, "stride": node.stride, "padding": (top, left), "divisor_override": 1}
-    acc = F.avg_pool2d(inputs[0].double() - source.zero, **pooled)
-    count = torch.full_like(acc[:1, :1], area)
+    flat = len(node.kernel) == 1  # a sequence: an image of one row; only the pooling of images gives sums
+    kernel, stride, padding = ((1, *node.kernel), (1, *node.stride), (0, *node.padding)) if flat else (
+        node.kernel, node.stride, node.padding)  # fmt: skip
+    pooled = {"kernel_size": kernel, "stride": stride, "padding": padding, "divisor_override": 1}
+    x = inputs[0].unsqueeze(2) if flat else inputs[0]
+    acc = F.avg_pool2d(x.double() - source.zero, **pooled)
+    count = torch.full_like(acc[:1, :1], kernel[0] * kernel[1])
     if not node.count_padding:
-        count = F.avg_pool2d(torch.ones_like(inputs[0][:1, :1], dtype=torch.float64), **pooled)
+        count = F.avg_pool2d(torch.ones_like(x[:1, :1], dtype=torch.float64), **pooled)
     pairs = {
         int(c): requant.quantize_multiplier(requant.effective_scale(source.scale, 1.0 / int(c), target.scale))
         for c in count.unique()
@@ -127,11 +138,63 @@ def _(node: AveragePoolNode, network: FrozenNetwork, inputs: list[Tensor]) -> Te
 
 @_step.register
 def _(node: AddNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
+    return _sum(node, network, inputs, (1, 1))
+
+
+@_step.register
+def _(node: SubtractNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
+    return _sum(node, network, inputs, (1, -1))
+
+
+def _sum(node: Node, network: FrozenNetwork, inputs: list[Tensor], signs: tuple[int, int]) -> Tensor:
+    """Both addends on one shift, the exact sum rounded once."""
     sources, target = node_inputs(network, node), network.affines[node.name]
     scales = [requant.effective_scale(source.scale, 1.0, target.scale) for source in sources]
     multipliers, shift = requant.quantize_multipliers_shared(scales)
-    acc = sum((x.long() - s.zero) * m for x, s, m in zip(inputs, sources, multipliers, strict=True))
+    acc = sum((x.long() - s.zero) * m * k for x, s, m, k in zip(inputs, sources, multipliers, signs, strict=True))
     return _requantize(acc, torch.tensor(1), torch.tensor(shift), target.zero, *network.bounds(node))
+
+
+@_step.register
+def _(node: MultiplyNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
+    (a, b), target = node_inputs(network, node), network.affines[node.name]
+    pair = requant.quantize_multiplier(requant.effective_scale(a.scale, b.scale, target.scale))
+    acc = (inputs[0].long() - a.zero) * (inputs[1].long() - b.zero)
+    return _requantize(acc, *map(torch.tensor, pair), target.zero, *network.bounds(node))
+
+
+@_step.register
+def _(node: FunctionNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
+    (x,), y = node_inputs(network, node), network.affines[node.name]
+    table = tables.tabulate(FUNCTIONS[node.function], x.scale, x.zero, y.scale, y.zero, *network.bounds(node))
+    return torch.from_numpy(table)[inputs[0].long()]
+
+
+@_step.register
+def _(node: SliceNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
+    return inputs[0].narrow(-1, node.start, node.shape[-1])
+
+
+@_step.register
+def _(node: TransposeNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
+    return inputs[0].transpose(1, 2).contiguous()
+
+
+@_step.register
+def _(node: ScanNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
+    """Step by step; a state of zero is the zero point."""
+    (x,) = inputs
+    values = {state.next: x.new_full((len(x), *state.shape), network.affines[state.name].zero) for state in node.states}
+    results = []
+    for step in x.unbind(1):
+        values = {state.name: values[state.next] for state in node.states}
+        for inner in node.body:
+            if isinstance(inner, StepNode):
+                values[inner.name] = step
+            elif inner.name not in values:
+                values[inner.name] = _step(inner, network, [values[name] for name in inner.inputs])
+        results.append(values[node.result])
+    return torch.stack(results, 1) if node.sequence else results[-1]
 
 
 @_step.register
@@ -176,10 +239,10 @@ def _accumulate(node: LayerNode, network: FrozenNetwork, x: Tensor) -> Tensor:
     x = x.to(kind) - source.zero
     if node.kernel is None:
         return F.linear(x, weight, bias)
-    top, left, bottom, right = node.pads
     if any(node.pads):
-        x = F.pad(x, (left, right, top, bottom))
-    return F.conv2d(x, weight, bias, node.stride, 0, node.dilation, node.groups)
+        x = F.pad(x, both_ends(node.pads))
+    convolve = F.conv1d if len(node.kernel) == 1 else F.conv2d
+    return convolve(x, weight, bias, node.stride, 0, node.dilation, node.groups)
 
 
 def _requantize_layer(node: LayerNode, network: FrozenNetwork, acc: Tensor) -> Tensor:
@@ -204,7 +267,8 @@ def _requantize(acc: Tensor, multiplier: Tensor, shift: Tensor, zero: int, low: 
 
 
 def _max_pool(node: MaxPoolNode, x: Tensor) -> Tensor:
-    return F.max_pool2d(x, node.kernel, node.stride, node.padding, node.dilation)
+    pool = F.max_pool1d if len(node.kernel) == 1 else F.max_pool2d
+    return pool(x, node.kernel, node.stride, node.padding, node.dilation)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from lamella.trainer.rules.float32 import Float32
 class WeightLayer(nn.Module):
     """Convolution or dense layer, then BatchNorm, without activation function.
 
-    weight: float shadow weights, (out, in / groups, rows, columns) or (out, in). mask: bool, what pruning kept.
+    weight: float shadow weights, (out, in / groups, rows, columns), (out, in / groups, length) or (out, in). mask: bool, what pruning kept.
     extra: parameters of the rule. BatchNorm stays apart from the weights until they are frozen.
     """
 
@@ -22,9 +22,9 @@ class WeightLayer(nn.Module):
         layer = source.get_submodule(node.path) if node.path is not None else None
         norm = source.get_submodule(node.norm_path) if node.norm_path is not None else None
         if layer is None:  # a BatchNorm alone: weights of one, which no training changes
-            weight, bias = torch.ones(node.shape[0], 1, 1, 1), None
+            weight, bias = torch.ones(node.shape[0], 1, *node.kernel), None
         else:
-            weight, bias = layer.weight.detach().clone().float(), layer.bias
+            weight, bias = getattr(layer, node.weight).detach().clone().float(), getattr(layer, node.bias, None)
         self.weight = nn.Parameter(weight, requires_grad=layer is not None)
         if bias is None:
             bias = torch.zeros(weight.shape[0])
@@ -45,17 +45,19 @@ class WeightLayer(nn.Module):
         self.rule = rule
         rule.start_(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        weight = self.rule.weight(self)
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The layer of x; `weight`: what the rule gives, for loops that need not ask it at every step."""
+        weight = self.rule.weight(self) if weight is None else weight
         node = self.node
         if node.kernel is None:
             y = F.linear(x, weight, self.bias)
         else:
-            top, left, bottom, right = node.pads
-            padding = (top, left)
-            if (top, left) != (bottom, right):
-                x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
-            y = F.conv2d(x, weight, self.bias, node.stride, padding, node.dilation, node.groups)
+            rank = len(node.kernel)
+            padding = node.pads[:rank]
+            if padding != node.pads[rank:]:
+                x, padding = F.pad(x, both_ends(node.pads)), 0
+            convolve = F.conv1d if rank == 1 else F.conv2d
+            y = convolve(x, weight, self.bias, node.stride, padding, node.dilation, node.groups)
         return y if self.norm is None else self.norm(y)
 
     def channel_gain(self) -> tuple[Tensor, Tensor]:
@@ -69,6 +71,12 @@ class WeightLayer(nn.Module):
         if norm.affine:
             gain, shift = gain * norm.weight.detach().double(), norm.bias.detach().double()
         return gain, (bias - norm.running_mean.double()) * gain + shift
+
+
+def both_ends(pads: tuple[int, ...]) -> list[int]:
+    """Padding as torch.nn.functional.pad wants it: last axis first, begin and end side by side."""
+    rank = len(pads) // 2
+    return [pads[axis + side * rank] for axis in reversed(range(rank)) for side in (0, 1)]
 
 
 def _copy_norm(norm: nn.Module) -> nn.Module:

@@ -17,18 +17,28 @@ from lamella.trainer.graph import (
     ConcatNode,
     DropoutNode,
     FlattenNode,
+    FunctionNode,
     Graph,
     InputNode,
     LayerNode,
     MaxPoolNode,
+    MultiplyNode,
     Node,
+    ScanNode,
+    SliceNode,
     SoftmaxNode,
+    StepNode,
+    SubtractNode,
+    TransposeNode,
 )
 from lamella.trainer.layers import WeightLayer
 from lamella.trainer.rules import rule_from_dict, rule_to_dict
 
 #: Class probabilities lie in 0..1; this is the scale TFLite and onnxruntime give them too.
 SOFTMAX_AFFINE = Affine(1.0 / 256.0, 0)
+#: Ranges of functions that have one, so that all nodes of a function can share a table.
+FUNCTION_AFFINES = {"sigmoid": Affine(1.0 / 256.0, 0), "tanh": Affine(1.0 / 128.0, 128)}
+FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
 class QuantNetwork(nn.Module):
@@ -48,6 +58,9 @@ class QuantNetwork(nn.Module):
         )
         if isinstance(graph.output, SoftmaxNode):
             self.quantizers[graph.output.name].fix_(SOFTMAX_AFFINE)
+        for node in graph.quantised:
+            if isinstance(node, FunctionNode):
+                self.quantizers[node.name].fix_(FUNCTION_AFFINES[node.function])
         # Rounding after the max-poolings behind a node instead of before them gives the same values from fewer of them.
         self._round_at = {}
         for node in graph.quantised:
@@ -62,10 +75,12 @@ class QuantNetwork(nn.Module):
             if isinstance(node, SoftmaxNode):
                 return values[node.inputs[0]]
             y = x if isinstance(node, InputNode) else self._run(node, [values[name] for name in node.inputs])
-            if node.name in self._round_at:
-                y = self.quantizers[self._round_at[node.name]](y)
-            values[node.name] = y
+            values[node.name] = self._rounded(node, y)
         return values[self.graph.output.name]
+
+    def _rounded(self, node: Node, y: Tensor) -> Tensor:
+        """What later nodes see of a node's result."""
+        return self.quantizers[self._round_at[node.name]](y) if node.name in self._round_at else y
 
     @singledispatchmethod
     def _run(self, node: Node, inputs: list[Tensor]) -> Tensor:
@@ -77,16 +92,62 @@ class QuantNetwork(nn.Module):
 
     @_run.register
     def _(self, node: MaxPoolNode, inputs: list[Tensor]) -> Tensor:
-        return F.max_pool2d(inputs[0], node.kernel, node.stride, node.padding, node.dilation)
+        pool = F.max_pool1d if len(node.kernel) == 1 else F.max_pool2d
+        return pool(inputs[0], node.kernel, node.stride, node.padding, node.dilation)
 
     @_run.register
     def _(self, node: AveragePoolNode, inputs: list[Tensor]) -> Tensor:
-        y = F.avg_pool2d(inputs[0], node.kernel, node.stride, node.padding, count_include_pad=node.count_padding)
+        pool = F.avg_pool1d if len(node.kernel) == 1 else F.avg_pool2d
+        y = pool(inputs[0], node.kernel, node.stride, node.padding, count_include_pad=node.count_padding)
         return y.reshape(-1, *node.shape)
 
     @_run.register
     def _(self, node: AddNode, inputs: list[Tensor]) -> Tensor:
         return inputs[0] + inputs[1]
+
+    @_run.register
+    def _(self, node: SubtractNode, inputs: list[Tensor]) -> Tensor:
+        return inputs[0] - inputs[1]
+
+    @_run.register
+    def _(self, node: MultiplyNode, inputs: list[Tensor]) -> Tensor:
+        return inputs[0] * inputs[1]
+
+    @_run.register
+    def _(self, node: FunctionNode, inputs: list[Tensor]) -> Tensor:
+        return FUNCTIONS[node.function](inputs[0])
+
+    @_run.register
+    def _(self, node: SliceNode, inputs: list[Tensor]) -> Tensor:
+        return inputs[0].narrow(-1, node.start, node.shape[-1])
+
+    @_run.register
+    def _(self, node: TransposeNode, inputs: list[Tensor]) -> Tensor:
+        return inputs[0].transpose(1, 2)
+
+    @_run.register
+    def _(self, node: ScanNode, inputs: list[Tensor]) -> Tensor:
+        (x,) = inputs
+        layers = [n.name for n in node.body if isinstance(n, LayerNode)]
+        weights = {name: self.layers[name].rule.weight(self.layers[name]) for name in layers}
+        values = {state.next: x.new_zeros(len(x), *state.shape) for state in node.states}
+        results = []
+        for step in x.unbind(1):
+            values = {state.name: values[state.next] for state in node.states}
+            for inner in node.body:
+                if isinstance(inner, StepNode):
+                    values[inner.name] = step
+                elif inner.name in weights:
+                    y = self.layers[inner.name](values[inner.inputs[0]], weights[inner.name])
+                    values[inner.name] = self._rounded(inner, y)
+                elif inner.name not in values:
+                    y = self._run(inner, [values[name] for name in inner.inputs])
+                    values[inner.name] = self._rounded(inner, y)
+            results.append(values[node.result])
+        for inner in node.body:
+            if inner.name in self._round_at and self.quantizers[inner.name].mode == "observe":
+                self.quantizers[inner.name].merge_seen_(len(results))
+        return torch.stack(results, 1) if node.sequence else results[-1]
 
     @_run.register
     def _(self, node: ConcatNode, inputs: list[Tensor]) -> Tensor:

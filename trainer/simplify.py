@@ -12,8 +12,12 @@ from lamella.trainer.graph import (
     FlattenNode,
     LayerNode,
     MaxPoolNode,
+    MultiplyNode,
     Node,
+    SubtractNode,
+    TransposeNode,
 )
+from lamella.trainer.recurrent import expand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +37,13 @@ class _OutputNode(Node):
     """Takes the output, so that it counts as a user and follows when nodes merge."""
 
 
-_TAKES_CLIP = (LayerNode, AveragePoolNode, AddNode, ConcatNode, ClipNode)
+_TAKES_CLIP = (LayerNode, AveragePoolNode, AddNode, SubtractNode, MultiplyNode, ConcatNode, ClipNode)
 
 
 def simplify(nodes: list[Node], output: str) -> tuple[Node, ...]:
     """The nodes that `output` depends on, in order and `output` last, merged by the passes below."""
     nodes = [*nodes, _OutputNode(name="", inputs=(output,), shape=())]
-    for one_pass in (_drop_identities, _set_whole_windows, _join_norms, _join_clips):
+    for one_pass in (_drop_identities, _set_whole_windows, _join_norms, _join_clips, expand):
         nodes = one_pass(nodes)
     return _reachable(nodes)
 
@@ -70,13 +74,15 @@ def _join_norms(nodes: list[Node]) -> list[Node]:
         free = isinstance(before, LayerNode) and before.path is not None and before.norm_path is None
         if free and _users(nodes, before.name) == 1:
             nodes = _replaced(_without(nodes, norm.name), replace(before, norm_path=norm.path))
-        elif len(norm.shape) == 3:
-            base = {"name": norm.name, "inputs": norm.inputs, "shape": norm.shape}
-            layer = LayerNode(**base, path=None, norm_path=norm.path, kernel=(1, 1), groups=norm.shape[0])
+        elif len(norm.shape) in (2, 3):
+            base = {"name": norm.name, "inputs": norm.inputs, "shape": norm.shape, "groups": norm.shape[0]}
+            rank = len(norm.shape) - 1
+            window = {"kernel": (1,) * rank, "stride": (1,) * rank, "dilation": (1,) * rank, "pads": (0,) * 2 * rank}
+            layer = LayerNode(**base, path=None, norm_path=norm.path, **window)
             nodes = _replaced(nodes, layer)
         else:
             raise UnsupportedError(
-                f"BatchNorm1d {norm.path} does not follow a Linear layer; place it directly behind one"
+                f"BatchNorm1d {norm.path} does not follow a Linear or Conv1d layer; place it directly behind one"
             )
     return nodes
 
@@ -88,7 +94,7 @@ def _join_clips(nodes: list[Node]) -> list[Node]:
     """
     for clip in [n for n in nodes if isinstance(n, ClipNode)]:
         taker = _find(nodes, clip.inputs[0])
-        while isinstance(taker, (MaxPoolNode, FlattenNode)) and _users(nodes, taker.name) == 1:
+        while isinstance(taker, (MaxPoolNode, FlattenNode, TransposeNode)) and _users(nodes, taker.name) == 1:
             taker = _find(nodes, taker.inputs[0])
         if isinstance(taker, _TAKES_CLIP) and _users(nodes, taker.name) == 1:
             nodes = _replaced(_without(nodes, clip.name), replace(taker, clip=taker.clip.then(clip.clip)))

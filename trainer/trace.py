@@ -8,20 +8,22 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from lamella.errors import UnsupportedError
+from lamella.trainer import trace_pooling, trace_sequences
 from lamella.trainer.graph import (
     AddNode,
-    AveragePoolNode,
     Clip,
     ClipNode,
     ConcatNode,
     DropoutNode,
     FlattenNode,
+    FunctionNode,
     Graph,
     InputNode,
     LayerNode,
-    MaxPoolNode,
+    MultiplyNode,
     Node,
     SoftmaxNode,
+    SubtractNode,
 )
 from lamella.trainer.simplify import NormNode, SameNode, simplify
 
@@ -35,6 +37,7 @@ def trace(model: nn.Module, example: torch.Tensor) -> Graph:
         traced = fx.symbolic_trace(model)
         with torch.no_grad():
             ShapeProp(traced).propagate(example)
+        traced.graph.eliminate_dead_code()  # such as the last state that a recurrent layer gives too
     except Exception as error:  # fx and a model's forward raise whatever they like
         raise UnsupportedError(
             f"{title}: torch.fx cannot follow its forward on an input of shape {tuple(example.shape)}: {error}; "
@@ -55,22 +58,25 @@ def _convert(step: fx.Node, modules: dict[str, nn.Module], title: str) -> Node |
     """The node of one fx step; None for steps that compute shapes only, and for the output."""
     if step.op == "output" or _is_shape_only(step):
         return None
-    shape = tuple(step.meta["tensor_meta"].shape[1:]) if "tensor_meta" in step.meta else ()
+    shape = tuple(getattr(step.meta.get("tensor_meta"), "shape", ())[1:])
     if step.op == "placeholder":
         return InputNode(name=_name(step, modules), inputs=(), shape=shape)
     inputs = tuple(_name(a, modules) for a in step.all_input_nodes if not _is_shape_only(a))
     base = {"name": _name(step, modules), "inputs": inputs, "shape": shape}
     if step.op == "call_module":
         module = modules[step.target]
-        node = _from_module(module, str(step.target), base)
+        recurrent = isinstance(module, trace_sequences.RECURRENT)
+        find = trace_sequences.from_module if recurrent else _from_module
+        node = find(module, step, base)
         what = f"layer {step.target} ({type(module).__name__})"
     else:
-        node = _from_function(step, modules, base)
+        node = _from_function(step, modules, base) or trace_sequences.from_function(step, base, modules)
         what = f"operation {step.name} ({getattr(step.target, '__name__', step.target)})"
     if node is None:
         raise UnsupportedError(
-            f"{title}: {what} is not supported in this form; supported are Conv2d, Linear, BatchNorm, ReLU, ReLU6, "
-            "Hardtanh, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, flatten, +, cat, Dropout and a final Softmax"
+            f"{title}: {what} is not supported in this form; supported are Conv1d, Conv2d, Linear, GRU and LSTM (batch "
+            "first, one direction, from zero), BatchNorm, ReLU, ReLU6, Hardtanh, Sigmoid, Tanh, MaxPool, AvgPool, "
+            "AdaptiveAvgPool to one value, flatten, transpose of length and channels, +, -, *, cat, Dropout and a final Softmax"
         )
     return node
 
@@ -84,9 +90,10 @@ def _name(step: fx.Node, modules: dict[str, nn.Module]) -> str:
     return step.name
 
 
-def _from_module(module: nn.Module, path: str, base: dict) -> Node | None:
+def _from_module(module: nn.Module, step: fx.Node, base: dict) -> Node | None:
+    path = str(step.target)
     match module:
-        case nn.Conv2d() if module.padding_mode == "zeros":
+        case nn.Conv1d() | nn.Conv2d() if module.padding_mode == "zeros":
             return LayerNode(
                 **base,
                 path=path,
@@ -104,12 +111,18 @@ def _from_module(module: nn.Module, path: str, base: dict) -> Node | None:
             return ClipNode(**base | {"clip": Clip(0.0, None)})
         case nn.Hardtanh():  # and ReLU6, its subclass
             return ClipNode(**base | {"clip": Clip(float(module.min_val), float(module.max_val))})
-        case nn.MaxPool2d() if not module.ceil_mode and not module.return_indices:
-            return _max_pool(base, module.kernel_size, module.stride, module.padding, module.dilation)
-        case nn.AvgPool2d() if not module.ceil_mode and module.divisor_override is None:
-            return _average_pool(base, module.kernel_size, module.stride, module.padding, module.count_include_pad)
-        case nn.AdaptiveAvgPool2d():
-            return _adaptive_pool(base, module.output_size)
+        case nn.MaxPool1d() | nn.MaxPool2d() if not module.ceil_mode and not module.return_indices:
+            return trace_pooling.max_pool(base, module.kernel_size, module.stride, module.padding, module.dilation)
+        case nn.AvgPool1d() | nn.AvgPool2d() if not module.ceil_mode and not getattr(module, "divisor_override", None):
+            return trace_pooling.average_pool(
+                base, module.kernel_size, module.stride, module.padding, module.count_include_pad
+            )
+        case nn.AdaptiveAvgPool1d() | nn.AdaptiveAvgPool2d():
+            return trace_pooling.adaptive_pool(base, module.output_size)
+        case nn.Sigmoid():
+            return FunctionNode(**base, function="sigmoid")
+        case nn.Tanh():
+            return FunctionNode(**base, function="tanh")
         case nn.Flatten() if module.start_dim == 1 and module.end_dim in (-1, len(base["shape"])):
             return FlattenNode(**base)
         case nn.Dropout():
@@ -138,20 +151,23 @@ def _from_function(step: fx.Node, modules: dict[str, nn.Module], base: dict) -> 
         if any(isinstance(bound, fx.Node) for bound in (low, high)):
             return None
         return ClipNode(**base | {"clip": Clip(*(None if bound is None else float(bound) for bound in (low, high)))})
-    if target in (F.max_pool2d, torch.max_pool2d):
+    if (function := _FUNCTIONS.get(target)) is not None:
+        return FunctionNode(**base, function=function)
+    if target in (F.max_pool2d, torch.max_pool2d, F.max_pool1d, torch.max_pool1d):
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
         kernel, stride, padding, dilation, ceil = _arguments(args, kwargs, names, (None, None, 0, 1, False))
-        return None if ceil else _max_pool(base, kernel, stride, padding, dilation)
-    if target is F.avg_pool2d:
+        return None if ceil else trace_pooling.max_pool(base, kernel, stride, padding, dilation)
+    if target in (F.avg_pool2d, F.avg_pool1d, torch.avg_pool1d):
         names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
         kernel, stride, padding, ceil, count, divisor = _arguments(
             args, kwargs, names, (None, None, 0, False, True, None)
         )
-        return None if ceil or divisor is not None else _average_pool(base, kernel, stride, padding, count)
-    if target is F.adaptive_avg_pool2d:
-        return _adaptive_pool(base, _argument(args, kwargs, 1, "output_size", None))
+        return None if ceil or divisor is not None else trace_pooling.average_pool(base, kernel, stride, padding, count)
+    if target in (F.adaptive_avg_pool2d, F.adaptive_avg_pool1d, torch.adaptive_avg_pool1d):
+        return trace_pooling.adaptive_pool(base, _argument(args, kwargs, 1, "output_size", None))
     if target in (torch.mean, "mean"):
-        return _mean(step, base)
+        axes, rank = _argument(args, kwargs, 1, "dim", None), len(_input_shape(step)) - 1
+        return trace_pooling.mean(base, axes, rank)
     if target in (torch.flatten, "flatten"):
         start, end = _arguments(args, kwargs, ("start_dim", "end_dim"), (0, -1))
         return FlattenNode(**base) if start == 1 and end in (-1, len(_input_shape(step))) else None
@@ -160,11 +176,11 @@ def _from_function(step: fx.Node, modules: dict[str, nn.Module], base: dict) -> 
         return (
             FlattenNode(**base) if len(base["shape"]) == 1 and base["shape"][0] == _size(_input_shape(step)) else None
         )
-    if target in (operator.add, operator.iadd, torch.add, "add", "add_"):
+    if (kind := _ARITHMETIC.get(target)) is not None:
         shapes = {tuple(a.meta["tensor_meta"].shape[1:]) for a in step.all_input_nodes if "tensor_meta" in a.meta}
         operands = [a for a in args[:2] if isinstance(a, fx.Node)]
         plain = len(operands) == 2 and shapes == {base["shape"]} and kwargs.get("alpha", 1) == 1
-        return AddNode(**base | {"inputs": tuple(_name(a, modules) for a in operands)}) if plain else None
+        return kind(**base | {"inputs": tuple(_name(a, modules) for a in operands)}) if plain else None
     if target in (torch.cat, torch.concat):
         parts, axis = args[0] if args else kwargs["tensors"], _argument(args, kwargs, 1, "dim", 0)
         return (
@@ -186,44 +202,25 @@ def _from_function(step: fx.Node, modules: dict[str, nn.Module], base: dict) -> 
     return None
 
 
-def _max_pool(base: dict, kernel, stride, padding, dilation) -> Node:
-    kernel = _pair(kernel)
-    stride = kernel if stride is None else _pair(stride)
-    return MaxPoolNode(**base, kernel=kernel, stride=stride, padding=_pair(padding), dilation=_pair(dilation))
-
-
-def _average_pool(base: dict, kernel, stride, padding, count_padding: bool) -> Node:
-    kernel = _pair(kernel)
-    stride = kernel if stride is None else _pair(stride)
-    return AveragePoolNode(
-        **base, kernel=kernel, stride=stride, padding=_pair(padding), count_padding=bool(count_padding)
-    )
-
-
-def _adaptive_pool(base: dict, output_size) -> Node | None:
-    """A pooling whose windows have one size; kernel (0, 0) until the shape of its input is known."""
-    if output_size not in (1, (1, 1)):
-        return None
-    return AveragePoolNode(**base, kernel=(0, 0), stride=(1, 1), whole=True)
-
-
-def _mean(step: fx.Node, base: dict) -> Node | None:
-    """Mean over both pixel axes: a pooling over the whole image."""
-    axes = _argument(step.args, step.kwargs, 1, "dim", None)
-    if (
-        not isinstance(axes, (tuple, list))
-        or sorted(axis % 4 for axis in axes) != [2, 3]
-        or len(_input_shape(step)) != 3
-    ):
-        return None
-    return AveragePoolNode(**base, kernel=(0, 0), stride=(1, 1), whole=True)
+#: Operations on two tensors of one shape, and functions of one, in every form that fx shows.
+_ARITHMETIC = {
+    **dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), AddNode),
+    **dict.fromkeys((operator.sub, operator.isub, torch.sub, "sub", "sub_"), SubtractNode),
+    **dict.fromkeys((operator.mul, operator.imul, torch.mul, "mul", "mul_"), MultiplyNode),
+}
+_FUNCTIONS = {
+    **dict.fromkeys((torch.sigmoid, F.sigmoid, "sigmoid"), "sigmoid"),
+    **dict.fromkeys((torch.tanh, F.tanh, "tanh"), "tanh"),
+}
 
 
 def _checked(graph: Graph, title: str) -> Graph:
     if sum(isinstance(node, InputNode) for node in graph) != 1:
         raise UnsupportedError(f"{title}: needs exactly one input tensor that its output depends on")
     if not graph.layers:
-        raise UnsupportedError(f"{title}: has no Conv2d or Linear layer; there is nothing to compress")
+        raise UnsupportedError(
+            f"{title}: has no convolutional, Linear or recurrent layer; there is nothing to compress"
+        )
     if len(graph.output.shape) != 1:
         raise UnsupportedError(
             f"{title}: gives {graph.output.shape} per sample; a row of class scores is needed, flatten it"
@@ -248,16 +245,16 @@ def _check_single_use(graph: fx.Graph, title: str) -> None:
         seen.add(step.target)
 
 
-_WITH_STATE = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
+_WITH_STATE = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, *trace_sequences.RECURRENT)
 
 
-def _conv_pads(module: nn.Conv2d) -> tuple[int, int, int, int]:
-    """top, left, bottom, right; torch puts the odd pixel of padding="same" last."""
+def _conv_pads(module: nn.Conv1d | nn.Conv2d) -> tuple[int, ...]:
+    """All begins, then all ends; torch puts the odd pixel of padding="same" last."""
     if module.padding == "valid":
-        return (0, 0, 0, 0)
+        return (0,) * 2 * len(module.kernel_size)
     if module.padding == "same":
         total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-        return (total[0] // 2, total[1] // 2, total[0] - total[0] // 2, total[1] - total[1] // 2)
+        return (*(t // 2 for t in total), *(t - t // 2 for t in total))
     return (*module.padding, *module.padding)
 
 
@@ -275,10 +272,6 @@ def _size(shape: tuple[int, ...]) -> int:
     for extent in shape:
         size *= extent
     return size
-
-
-def _pair(value) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
 
 
 def _argument(args: tuple, kwargs: dict, position: int, name: str, default):

@@ -7,9 +7,9 @@ import torch
 
 from lamella.errors import UsageError
 from lamella.trainer import checkpoint, data, integer, networks
-from lamella.trainer.export_onnx import OUTPUT
 from lamella.trainer.frozen import FrozenNetwork, freeze
 from lamella.trainer.network import QuantNetwork
+from lamella.trainer.onnx_writer import OUTPUT
 from lamella.trainer.recipe import Recipe
 from lamella.trainer.session import CHECKPOINT
 from lamella.trainer.trace import trace

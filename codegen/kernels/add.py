@@ -1,4 +1,4 @@
-"""lam_add: the sum of two activations."""
+"""lam_add: the sum or difference of two activations."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,9 @@ from lamella.codegen.operators.add import Add
 
 def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
     at: Add = node.attributes
-    below_one = max(at.multipliers) < 1 << min(at.shift, 31)  # has a faster loop on cores that multiply to 64 bits
+    below_one = 0 <= min(at.multipliers) and max(at.multipliers) < 1 << min(
+        at.shift, 31
+    )  # has a faster loop on cores that multiply to 64 bits
     pixel = "value" if below_one else "large_value"
     work = {"lam_add.call": 1, f"lam_add.{pixel}": graph.tensors[node.output].bytes}
     yield Choice("lam_add", work=work)

@@ -1,16 +1,16 @@
-"""Addition of two activations of the same shape (residual connections)."""
+"""Sum or difference of two activations of the same shape (residual connections, recurrent cells)."""
 
 from dataclasses import dataclass
 
 from lamella import requant
 from lamella.codegen.ir import Graph, Node, Tensor
-from lamella.codegen.operators import sampling
+from lamella.codegen.operators import sampling, table
 from lamella.codegen.operators.record import Operator
 
 
 @dataclass(frozen=True)
 class Add:
-    """Both multipliers on one shift (lamella.requant.quantize_multipliers_shared)."""
+    """Both multipliers on one shift (lamella.requant.quantize_multipliers_shared); a difference has a negative one."""
 
     multipliers: tuple[int, int]
     shift: int
@@ -20,7 +20,9 @@ class Add:
 
 
 def read(reader, node) -> None:
-    """ONNX Add of two quantised activations."""
+    """ONNX Add and Sub of two quantised activations, or of one and a constant number."""
+    if table.read_with_number(reader, node):
+        return
     reader.attributes(node)
     a, b = reader.activation(node, 0), reader.activation(node, 1)
     if a.shape != b.shape:
@@ -31,6 +33,8 @@ def read(reader, node) -> None:
         multipliers, shift = multipliers_of(a.quantization.scale, b.quantization.scale, y.scale)
     except ValueError as error:
         raise reader.unsupported(node, f"{error}: the scales of inputs and output do not fit together") from None
+    if node.op_type == "Sub":
+        multipliers = (multipliers[0], -multipliers[1])
     reader.add("add", node, [a, b], a.shape, y, Add(multipliers, shift, y.zero, sink.low, sink.high))
 
 
@@ -54,21 +58,24 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
 
 
 def sample(draw) -> Graph:
-    """A random addition, sometimes of a tensor to itself."""
+    """A random addition or subtraction, sometimes of a tensor and itself."""
     a = draw.tensor("a", (1, draw.integer(1, 60)))
     b = a if draw.choice([False, False, True]) else draw.tensor("b", a.shape)
     y = draw.quantization(max(a.quantization.scale, b.quantization.scale))
     multipliers, shift = multipliers_of(a.quantization.scale, b.quantization.scale, y.scale)
     low, high = draw.range()
+    if draw.choice([False, False, True]):
+        multipliers = (multipliers[0], -multipliers[1])
     return sampling.graph("add", [a, b], Tensor("y", a.shape, y), Add(multipliers, shift, y.zero, low, high))
 
 
 OPERATOR = Operator(
     name="add",
-    title="addition of two activations of one shape",
-    onnx=("Add",),
+    title="sum and difference of two activations of one shape",
+    onnx=("Add", "Sub"),
     read=read,
     reference=reference,
     sample=sample,
     in_place=True,
+    details=lambda graph, node: "difference" if min(node.attributes.multipliers) < 0 else "",
 )

@@ -41,8 +41,9 @@ def read(reader, node) -> None:
         if node.op_type == "ReduceMean":
             a = reader.attributes(node, axes=None, keepdims=1, noop_with_empty_axes=0)
             axes = reader.constant(node, 1, a["axes"])
-            if axes is None or sorted(int(v) % 4 for v in axes) != [2, 3]:
-                raise reader.unsupported(node, f"axes {axes}; the mean over rows and columns (2, 3) is supported")
+            rank = len(reader.activation(node, 0).shape)
+            if axes is None or sorted(int(v) % rank for v in axes) != list(range(2, rank)):
+                raise reader.unsupported(node, f"axes {axes}; the mean over all axes behind the channels is supported")
             keep = bool(a["keepdims"])
     if window.pads[0] >= window.reach(0) or window.pads[1] >= window.reach(1):
         raise reader.unsupported(node, "padding as large as the window")
@@ -60,7 +61,7 @@ def read(reader, node) -> None:
     counts = np.arange(1, area + 1) if by_count else np.array([area])
     attributes = AvgPool2d(window, by_count, reader.requant(node, x.quantization.scale, 1.0 / counts, sink))
     shape = (1, x.shape[1], *out) if keep else (1, x.shape[1])
-    reader.add("avgpool2d", node, [x], shape, sink.quantization, attributes)
+    windows.add(reader, "avgpool2d", node, x, shape, sink.quantization, attributes)
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:

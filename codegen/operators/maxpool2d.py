@@ -1,4 +1,4 @@
-"""Maximum pooling."""
+"""Maximum pooling of images and sequences."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ def read(reader, node) -> None:
     if window.pads[0] >= window.reach(0) or window.pads[1] >= window.reach(1):
         raise reader.unsupported(node, "padding as large as the window")
     out = window.out_size(x.shape[2:], ceil_mode)
-    reader.add("maxpool2d", node, [x], (1, x.shape[1], *out), x.quantization, MaxPool2d(window))
+    windows.add(reader, "maxpool2d", node, x, (1, x.shape[1], *out), x.quantization, MaxPool2d(window))
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:

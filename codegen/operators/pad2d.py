@@ -17,14 +17,15 @@ class Pad2d:
 
 
 def read(reader, node) -> None:
-    """ONNX Pad, mode constant, rows and columns of (batch, channels, rows, columns)."""
+    """ONNX Pad, mode constant, all axes behind the channels."""
     a = reader.attributes(node, mode="constant", pads=None, value=0.0)
     x = windows.image(reader, node)
     if a["mode"] != "constant":
         raise reader.unsupported(node, f"mode {a['mode']!r}; constant is supported")
     pads = [int(p) for p in reader.constant(node, 1, a["pads"])]
     axes = reader.constant(node, 3)
-    axes = [int(v) % 4 for v in axes] if axes is not None else [0, 1, 2, 3]
+    rank = len(reader.activation(node, 0).shape)
+    axes = [int(v) % rank for v in axes] if axes is not None else list(range(rank))
     if len(pads) != 2 * len(axes) or min(pads, default=0) < 0 or max(pads, default=0) > 65535:
         raise reader.unsupported(node, f"pads {pads} for axes {axes}; they must not be negative")
     first, last = dict(zip(axes, pads, strict=False)), dict(zip(axes, pads[len(axes) :], strict=True))
@@ -33,9 +34,10 @@ def read(reader, node) -> None:
     value = reader.constant(node, 2, a["value"])
     q = x.quantization
     level = q.zero + floor(float(value.reshape(-1)[0] if hasattr(value, "reshape") else value) / q.scale + 0.5)
-    amounts = (first.get(2, 0), first.get(3, 0), last.get(2, 0), last.get(3, 0))
+    rows, columns = 2 if rank == 4 else None, rank - 1
+    amounts = tuple(table.get(axis, 0) for table in (first, last) for axis in (rows, columns))
     shape = (1, x.shape[1], x.shape[2] + amounts[0] + amounts[2], x.shape[3] + amounts[1] + amounts[3])
-    reader.add("pad2d", node, [x], shape, q, Pad2d(amounts, min(255, max(0, level))))
+    windows.add(reader, "pad2d", node, x, shape, q, Pad2d(amounts, min(255, max(0, level))))
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:

@@ -28,6 +28,8 @@ class Operator:
     macs: Callable[[Graph, Node], int] = lambda graph, node: 0
     in_place: bool = False
     is_view: bool = False
+    #: Of a view: bytes between the beginning of the input and its own.
+    view_offset: Callable[[Node], int] = lambda node: 0
     #: Quantised values pass unchanged, so that QuantizeLinear may move across it (import_onnx.Reader.sink).
     keeps_quantization: bool = False
     #: Attributes as a list of (label, text) for reports.

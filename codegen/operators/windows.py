@@ -1,8 +1,8 @@
-"""What convolution and pooling share: windows sliding over planar images."""
+"""What convolution and pooling share: windows sliding over planar images. A sequence is an image of one row."""
 
 from dataclasses import dataclass
 
-from lamella.codegen.ir import Tensor
+from lamella.codegen.ir import Quantization, Tensor
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,16 @@ class Window:
 
 def read_window(reader, node, attributes: dict, kernel: tuple[int, ...], size: tuple[int, int]) -> Window:
     """The window of a Conv or pooling node from its attributes kernel_shape, strides, dilations, pads, auto_pad."""
-    if len(kernel) != 2:
-        raise reader.unsupported(node, f"{len(kernel)}-dimensional windows; two dimensions are supported")
-    stride = tuple(attributes["strides"] or (1, 1))
-    dilation = tuple(attributes["dilations"] or (1, 1))
-    pads = tuple(attributes["pads"] or (0, 0, 0, 0))
-    if len(stride) != 2 or len(dilation) != 2 or len(pads) != 4:
-        raise reader.unsupported(node, "strides, dilations and pads must be given for two dimensions")
+    rank = len(kernel)
+    if rank not in (1, 2):
+        raise reader.unsupported(node, f"{rank}-dimensional windows; one and two dimensions are supported")
+    stride = tuple(attributes["strides"] or (1,) * rank)
+    dilation = tuple(attributes["dilations"] or (1,) * rank)
+    pads = tuple(attributes["pads"] or (0,) * (2 * rank))
+    if len(stride) != rank or len(dilation) != rank or len(pads) != 2 * rank:
+        raise reader.unsupported(node, f"strides, dilations and pads must be given for {rank} dimensions")
+    if rank == 1:
+        kernel, stride, dilation, pads = (1, *kernel), (1, *stride), (1, *dilation), (0, pads[0], 0, pads[1])
     if (
         min(kernel) < 1
         or min(stride) < 1
@@ -63,9 +66,23 @@ def read_window(reader, node, attributes: dict, kernel: tuple[int, ...], size: t
     return Window(tuple(kernel), stride, dilation, pads)
 
 
-def image(reader, node, index: int = 0) -> Tensor:
-    """An input of shape (1, channels, rows, columns)."""
-    x = reader.activation(node, index)
+def image(reader, node) -> Tensor:
+    """The first input as (1, channels, rows, columns); a sequence (1, channels, length) is seen as one row."""
+    x = reader.activation(node, 0)
+    if len(x.shape) == 3:
+        return reader.view(node, x, (1, x.shape[1], 1, x.shape[2]))
     if len(x.shape) != 4:
-        raise reader.unsupported(node, f"its input has shape {x.shape}; (batch, channels, rows, columns) is supported")
+        raise reader.unsupported(
+            node,
+            f"its input has shape {x.shape}; (batch, channels, rows, columns) and (batch, channels, length) are supported",
+        )
     return x
+
+
+def add(reader, op: str, node, x: Tensor, shape: tuple[int, ...], quantization: Quantization, attributes) -> None:
+    """Append an operator whose input came from `image`; behind a sequence the result is one again."""
+    if len(shape) == 4 and len(reader.activation(node, 0).shape) == 3:
+        image_of_result = reader.add_hidden(op, node, [x], shape, quantization, attributes)
+        reader.view(node, image_of_result, (1, shape[1], shape[3]), node.output[0])
+    else:
+        reader.add(op, node, [x], shape, quantization, attributes)

@@ -38,13 +38,14 @@ def run(args: argparse.Namespace) -> int:
     arguments.check_model(args)
 
     from lamella import report
+    from lamella.codegen.ir import every_node
 
     report.refuse_unwritable(args.out)
     metrics = report.read_metrics(args.metrics) if args.metrics else None
     graph = arguments.graph_of(args)
     compiled = report.compile_for(args.model, names, args.optimize, args.name, graph)
     if metrics is None:
-        metrics = _metrics_beside(args.model, {node.name for node in graph.nodes})
+        metrics = _metrics_beside(args.model, {placed.node.name for placed in every_node(graph)})
     verification = None
     if args.verify:
         with output.progress(args, "verify") as progress:

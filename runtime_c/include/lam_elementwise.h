@@ -1,4 +1,4 @@
-/* Addition, rescaling (activation functions included), softmax. */
+/* Addition, products, rescaling (activation functions included), functions by table, softmax. */
 #ifndef LAM_ELEMENTWISE_H
 #define LAM_ELEMENTWISE_H
 
@@ -9,15 +9,32 @@ extern "C" {
 #endif
 
 /* y = clamp(zero + round_half_up(((a - a_zero) * a_multiplier + (b - b_zero) * b_multiplier) / 2^shift), low, high),
- * the sum exact in 64 bits. y may be a or b. */
+ * the sum exact in 64 bits. A negative multiplier subtracts. y may be a or b. */
 typedef struct {
     uint32_t n;
-    int32_t a_multiplier, b_multiplier; /* 0 .. 2^31-1 */
+    int32_t a_multiplier, b_multiplier; /* -(2^31-1) .. 2^31-1 */
     uint8_t shift;                      /* 1 .. 32 */
     uint8_t a_zero, b_zero;
     uint8_t zero, low, high;
 } lam_add_desc;
 void lam_add(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
+/* The same, faster, for -2^shift < b_multiplier < 0 <= a_multiplier < 2^shift. */
+void lam_subtract(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
+
+/* y = requant((a - a_zero) * (b - b_zero)). y may be a or b. */
+typedef struct {
+    uint32_t n;
+    uint8_t a_zero, b_zero;
+    lam_requant q; /* never per channel */
+} lam_mul_desc;
+void lam_mul(const lam_mul_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
+
+/* y = table[x]. y may be x. */
+typedef struct {
+    uint32_t n;
+    const uint8_t *table; /* 256 */
+} lam_table_desc;
+void lam_table(const lam_table_desc *d, const uint8_t *x, uint8_t *y);
 
 /* y = requant(x - in_zero). y may be x. */
 typedef struct {

@@ -1,4 +1,4 @@
-/* Operators that only move bytes: padding, concatenation, the edge between the caller and the arena. */
+/* Operators that only move bytes: padding, concatenation, slices, transposition, the edge between the caller and the arena. */
 #ifndef LAM_MOVE_H
 #define LAM_MOVE_H
 
@@ -30,6 +30,18 @@ typedef struct {
     const lam_concat_part *parts;
 } lam_concat_desc;
 void lam_concat(const lam_concat_desc *d, const uint8_t *const *x, uint8_t *y);
+
+/* y: `runs` pieces of `bytes` bytes one behind the other, which lie `pitch` bytes apart in x, the first at `start`. */
+typedef struct {
+    uint32_t runs, pitch, start, bytes;
+} lam_slice_desc;
+void lam_slice(const lam_slice_desc *d, const uint8_t *x, uint8_t *y);
+
+/* x: outer x rows x cols pieces of `inner` bytes; y: outer x cols x rows. */
+typedef struct {
+    uint32_t outer, rows, cols, inner;
+} lam_transpose_desc;
+void lam_transpose(const lam_transpose_desc *d, const uint8_t *x, uint8_t *y);
 
 /* Copies n bytes and adds `offset` (0 or 128) to each, modulo 256: int8_t at the model's edge is uint8_t + 128 inside.
  * y may be x. */

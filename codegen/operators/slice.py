@@ -1,0 +1,124 @@
+"""A run of places along one axis: Slice, Split, and Gather of one place."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from lamella.codegen.ir import Graph, Node, Tensor
+from lamella.codegen.operators import sampling
+from lamella.codegen.operators.record import Operator
+
+
+@dataclass(frozen=True)
+class Slice:
+    """From place `start` of an axis; the output's shape says how many."""
+
+    axis: int
+    start: int
+
+
+def read(reader, node) -> None:
+    """ONNX Slice with steps of one, Split, and Gather with a constant index; along any axis but the batch."""
+    {"Slice": _slice, "Split": _split, "Gather": _gather}[node.op_type](reader, node, reader.activation(node, 0))
+
+
+def _slice(reader, node, x: Tensor) -> None:
+    old = reader.attributes(node, starts=None, ends=None, axes=None)  # as attributes before opset 10
+    starts, ends = (reader.constant(node, 1 + k, old[key]) for k, key in enumerate(("starts", "ends")))
+    axes = reader.constant(node, 3, old["axes"])
+    axes = range(len(starts)) if axes is None else axes
+    if any(int(step) != 1 for step in reader.constant(node, 4, ())):
+        raise reader.unsupported(node, "steps other than 1")
+    ranges = [
+        (int(axis), *slice(int(start), int(end)).indices(x.shape[int(axis)])[:2])
+        for axis, start, end in zip(axes, starts, ends, strict=True)
+        if -len(x.shape) <= int(axis) < len(x.shape)
+    ]
+    ranges = [(axis % len(x.shape), start, end) for axis, start, end in ranges]
+    ranges = [r for r in ranges if r[1:] != (0, x.shape[r[0]])] or ranges[:1]
+    if len(ranges) != 1:
+        raise reader.unsupported(node, f"{len(ranges)} axes at once; slice one axis after the other")
+    axis, start, end = ranges[0]
+    _add(reader, node, x, axis, start, end - start, node.output[0])
+
+
+def _split(reader, node, x: Tensor) -> None:
+    a = reader.attributes(node, axis=0, split=None, num_outputs=None)
+    axis = a["axis"] % len(x.shape)
+    sizes = reader.constant(node, 1, a["split"])
+    if sizes is None:
+        share = -(-x.shape[axis] // len(node.output))
+        sizes = [min(share, x.shape[axis] - k * share) for k in range(len(node.output))]
+    if len(sizes) != len(node.output) or sum(int(n) for n in sizes) != x.shape[axis]:
+        raise reader.unsupported(node, f"parts {[int(n) for n in sizes]} of an axis of {x.shape[axis]}")
+    starts = np.cumsum([0, *sizes])
+    for start, size, output in zip(starts, sizes, node.output, strict=False):
+        if output:
+            _add(reader, node, x, axis, int(start), int(size), output)
+
+
+def _gather(reader, node, x: Tensor) -> None:
+    axis = reader.attributes(node, axis=0)["axis"] % len(x.shape)
+    index = np.asarray(reader.constant(node, 1))
+    if index.size != 1 or not -x.shape[axis] <= int(index.reshape(())) < x.shape[axis]:
+        raise reader.unsupported(node, f"indices of shape {index.shape}; one constant place is supported")
+    part = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    _check(reader, node, axis, 1)
+    attributes = Slice(axis, int(index.reshape(())) % x.shape[axis])
+    inner = reader.add_hidden("slice", node, [x], part, x.quantization, attributes)
+    reader.view(node, inner, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), node.output[0])
+
+
+def _check(reader, node, axis: int, size: int) -> None:
+    if axis == 0:
+        raise reader.unsupported(node, "a slice of the batch; any other axis is supported")
+    if size < 1:
+        raise reader.unsupported(node, "an empty slice")
+
+
+def _add(reader, node, x: Tensor, axis: int, start: int, size: int, output: str) -> None:
+    _check(reader, node, axis, size)
+    shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+    reader.add("slice", node, [x], shape, x.quantization, Slice(axis, start), output)
+
+
+def runs(graph: Graph, node: Node) -> tuple[int, int, int, int]:
+    """(runs, bytes from one to the next in the input, bytes before the first, bytes of each)."""
+    x, y, axis = graph.tensors[node.inputs[0]], graph.tensors[node.output], node.attributes.axis
+    inner = prod(x.shape[axis + 1 :])
+    return prod(x.shape[:axis]), x.shape[axis] * inner, node.attributes.start * inner, y.shape[axis] * inner
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """The same values."""
+    a: Slice = node.attributes
+    return inputs[0].narrow(a.axis, a.start, graph.tensors[node.output].shape[a.axis])
+
+
+def sample(draw) -> Graph:
+    """A random slice."""
+    shape = (1, *(draw.integer(1, 6) for _ in range(draw.choice([1, 2, 3]))))
+    axis = draw.integer(1, len(shape) - 1)
+    start = draw.integer(0, shape[axis] - 1)
+    x = draw.tensor("x", shape)
+    part = (*shape[:axis], draw.integer(1, shape[axis] - start), *shape[axis + 1 :])
+    return sampling.graph("slice", [x], Tensor("y", part, x.quantization), Slice(axis, start))
+
+
+def details(graph: Graph, node: Node) -> str:
+    """Places and axis."""
+    a: Slice = node.attributes
+    return f"{a.start} to {a.start + graph.tensors[node.output].shape[a.axis]} of axis {a.axis}"
+
+
+OPERATOR = Operator(
+    name="slice",
+    title="slice, split, one place of an axis (Gather)",
+    onnx=("Slice", "Split", "Gather"),
+    read=read,
+    reference=reference,
+    sample=sample,
+    keeps_quantization=True,
+    details=details,
+)

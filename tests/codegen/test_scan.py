@@ -1,0 +1,169 @@
+"""Loops: random ones and hand-written GRU and LSTM networks, on this computer and on emulated cores."""
+
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from draw import Draw, graphs, inputs_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+from recurrent_models import recurrent
+
+from lamella import boards, footprint, pipeline, vectors, verify, witness
+from lamella.codegen import import_onnx, passes, plan, reference
+from lamella.codegen.ir import Graph, Target
+from lamella.codegen.operators import scan
+from lamella.errors import UnsupportedError
+
+OBJECTIVES = ("flash", "speed", "ram", "balanced")
+CASES = [(kind, sequence, units) for kind in ("gru", "lstm") for sequence in (False, True) for units in (8, 5)]
+
+
+def saved(tmp_path, model: onnx.ModelProto):
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(("kind", "sequence", "units"), CASES)
+def test_recurrent_networks_agree_three_ways(tmp_path, kind, sequence, units):
+    """Operators inside the loop at most one level from onnxruntime; C equal in every byte, whatever is chosen."""
+    path = saved(tmp_path, recurrent(kind, sequence, units=units, seed=units))
+    graph = import_onnx.read(path)
+    raw = vectors.seeded(graph)
+    found = witness.layers(path, raw)
+    assert {f"{kind}.ih", f"{kind}.hh", f"{kind}.h_next"} <= set(found)
+    assert max(found.values()) <= 1, found
+    expected = reference.run(graph, raw)
+    for objective in OBJECTIVES:
+        compiled = pipeline.compile_model(path, "host", objective, graph=graph)
+        lowered = reference.run(compiled.graph, raw)
+        assert all(np.array_equal(expected[port.name], lowered[port.name]) for port in graph.outputs)
+        assert verify.verify_board(compiled, raw, expected).mismatches == 0
+
+
+@pytest.mark.parametrize("board", ["qemu_mps2_an385_m0", "qemu_mps2_an386", "qemu_riscv32_virt"])
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_recurrent_networks_are_exact_on_cores(tmp_path, kind, board):
+    loaded = boards.load(board)
+    for tool in (loaded.compiler.cc, loaded.runner.command[0]):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    path = saved(tmp_path, recurrent(kind, False, units=6, seed=3))
+    graph = import_onnx.read(path)
+    raw = vectors.seeded(graph)
+    compiled = pipeline.compile_model(path, board, graph=graph)
+    result = verify.verify_board(compiled, raw, verify.expected_outputs(graph, raw))
+    assert result.mismatches == 0 and result.instructions_per_inference > 0
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graph=graphs(scan.sample), seed=st.integers(0, 2**20))
+def test_random_loops_equal_the_reference(tmp_path_factory, graph, seed):
+    inputs = inputs_of(graph, seed, samples=2)
+    expected = reference.run(graph, inputs)
+    compiled = pipeline.compile_graph(
+        graph, tmp_path_factory.mktemp("scan") / "scan", "0" * 64, "host", OBJECTIVES[seed % 4], "loop"
+    )
+    assert verify.verify_board(compiled, inputs, expected).mismatches == 0
+
+
+def test_reference_equals_the_recurrence_written_out():
+    """Each state by hand: the reference called for single nodes, step after step."""
+    for seed in range(10):
+        graph = scan.sample(Draw.seeded(seed))
+        (node,) = graph.nodes
+        a = node.attributes
+        x = inputs_of(graph, 3 + 4 * seed)["x"]
+        h, results = np.full(a.body.tensor_of(a.body.inputs[0]).shape, a.first[0], np.uint8), []
+        for t in range(a.steps):
+            values = {"h": h, "step_x": x[:, t]}
+            for inner in a.body.nodes:
+                values[inner.output] = reference.run_node(a.body, inner, [values[name] for name in inner.inputs])
+            h = values["next"]
+            results.append(values[a.body.outputs[-1].tensor])
+        expected = np.stack(results, 1) if a.sequence else results[-1]
+        assert np.array_equal(reference.run_node(graph, node, [x]), expected)
+
+
+def test_nothing_takes_the_place_of_a_state_in_the_body():
+    for seed in range(30):
+        graph = passes.lower(scan.sample(Draw.seeded(seed)), Target("host"), OBJECTIVES[seed % 4])
+        body = graph.nodes[0].attributes.body
+        memory = plan.plan_body(body)
+        slots = {name: slot for slot in memory.slots for name in slot.holds}
+        for port in body.inputs:
+            held = slots[port.tensor]
+            assert held.last == len(body.nodes)
+            for slot in memory.slots:
+                apart = slot.offset + slot.size <= held.offset or held.offset + held.size <= slot.offset
+                assert slot is held or apart
+        assert graph.nodes[0].choice.scratch_bytes == memory.arena_bytes
+
+
+def test_aligned_slices_are_no_copies_and_tables_are_shared(tmp_path):
+    compiled = pipeline.compile_model(saved(tmp_path, recurrent("lstm", False, units=8)), "host")
+    body: Graph = compiled.graph.nodes[0].attributes.body
+    assert [node.op for node in body.nodes].count("section") == 5
+    assert "slice" not in {node.op for node in body.nodes}
+    constants = compiled.sources()["small_lstm_data.c"]
+    assert constants.count("_table[256]") == 3  # one sigmoid, and tanh of two scales
+
+
+def test_footprint_lists_what_is_inside_a_loop_once(tmp_path):
+    path = saved(tmp_path, recurrent("gru", False, steps=7, features=5, units=8))
+    compiled = pipeline.compile_model(path, "host")
+    layers = {layer["name"]: layer for layer in footprint.layers(compiled.graph)}
+    assert layers["gru"]["weights"] == 0 and layers["gru"]["loop"] is None
+    ih = layers["gru.ih"]
+    assert (ih["weights"], ih["macs"], ih["loop"]) == (24 * 5, 7 * 24 * 5, "gru")
+    assert sum(layer["macs"] for layer in layers.values()) == compiled.model.macs == 7 * 24 * (5 + 8) + 3 * 8
+    assert sum(layer["weights"] for layer in layers.values()) == compiled.model.weights
+    total = sum(node.choice.instructions for node in compiled.graph.nodes)
+    assert sum(layer["estimated_instructions"] for layer in layers.values()) == pytest.approx(total, abs=len(layers))
+
+
+def _two_results(model):
+    model.graph.output.append(helper.make_tensor_value_info("h_final", onnx.TensorProto.UINT8, ["N", 8]))
+
+
+def _backwards(model):
+    _scan_node(model).attribute.append(helper.make_attribute("scan_input_directions", [1]))
+
+
+def _uneven_state(model):
+    node = _scan_node(model)
+    model.graph.initializer.append(numpy_helper.from_array(np.arange(8, dtype=np.uint8)[None], "uneven"))
+    node.input[0] = "uneven"
+
+
+def _moving_scale(model):
+    _scan_node(model).attribute[0].g.node[1].input[1] = "x_s"
+
+
+def _unknown_inside(model):
+    body = next(a.g for a in _scan_node(model).attribute if a.name == "body")
+    next(n for n in body.node if n.op_type == "Tanh").op_type = "Sinh"
+
+
+def _scan_node(model):
+    return next(n for n in model.graph.node if n.op_type == "Scan")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_two_results, "results are used"),
+        (_backwards, "backwards"),
+        (_uneven_state, "different values"),
+        (_moving_scale, "changes its shape or quantisation"),
+        (_unknown_inside, "Sinh"),
+    ],
+)
+def test_what_a_loop_cannot_do_is_refused_by_name(tmp_path, change, words):
+    model = recurrent("gru", True)
+    change(model)
+    with pytest.raises(UnsupportedError, match=words):
+        import_onnx.read(saved(tmp_path, model))
