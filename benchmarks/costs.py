@@ -44,7 +44,9 @@ MEASURED_ON = {
 }
 OBJECTIVE = {"-Os": "flash", "-O2": "balanced", "-O3": "speed"}
 PER_KERNEL, PER_FORMAT = 40, 4  # layers that every kernel gets, and with every format at least
+PER_EVENT = 3  # layers for each event that a kernel counts, where that is more
 PER_CODED = 14  # with a format whose decoding depends on the levels
+FOR_NEW = 12  # layers for a kernel of which only some events have no price yet
 PROGRAM_BYTES = 200_000  # of inputs, outputs, scratch and weights in one program: the smallest machine has 512 KiB
 DRAWN = 1200  # layers, after which a rare combination is given up
 
@@ -57,6 +59,7 @@ def draws(
     target = pipeline.target_of(board, optimize)
     rng = random.Random(seed)
     had: Counter = Counter()
+    events: dict[str, set[str]] = {}
     for k in range(DRAWN):
         layer = shapes.varied(rng, k)
         (node,) = layer.graph.nodes
@@ -68,9 +71,14 @@ def draws(
         for kernel, formats in sorted(ways.items()):
             rarest = min(formats, key=lambda name, kernel=kernel: (had[kernel, name], str(name)))
             coded = rarest is not None and formats_of(rarest).sparse and kernel in ("lam_dense_sparse", "lam_dense")
-            if had[kernel] < PER_KERNEL or had[kernel, rarest] < (PER_CODED if coded else PER_FORMAT):
-                had.update([kernel, (kernel, rarest)])
-                yield layer, rng.choice(formats[rarest])
+            counted = events.setdefault(kernel, set())
+            counted.update(e for c in formats[rarest] for e in c.work if e.startswith("lam_") and e not in known)
+            per_kernel, per_format = (FOR_NEW, 0) if known else (PER_KERNEL, PER_CODED if coded else PER_FORMAT)
+            if had[kernel] < max(per_kernel, PER_EVENT * len(counted)) or had[kernel, rarest] < per_format:
+                # Every other time one that is read quickly: else decoding would hide what the kernel itself takes.
+                name = "int8" if had[kernel] % 2 and "int8" in formats else rarest
+                had.update([kernel, (kernel, name)])
+                yield layer, rng.choice(formats[name])
 
 
 def measure(board: Board, optimize: str, known: Mapping[str, float]) -> list[tuple[Choice, float]]:
