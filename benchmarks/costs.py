@@ -86,6 +86,8 @@ def measure(board: Board, optimize: str, known: Mapping[str, float]) -> list[tup
     found, batch, size = [], [], 0
 
     def flush() -> None:
+        if not batch:
+            return
         trials = [trial.Trial(layer.graph, choice, layer.inputs) for layer, choice in batch]
         outcomes = trial.run(trials, board, optimize)
         found.extend((t.choice, o.instructions) for t, o in zip(trials, outcomes, strict=True))

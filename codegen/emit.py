@@ -95,8 +95,10 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
     """The model as data for the templates."""
     running = [placed.node for placed in every_node(graph) if placed.node.choice is not None]
     taken = ["a", "in", "out", f"{name}_run", f"{name}_selftest"]
-    wanted = [w for node in running for w in ([node.name] if body_of(node) is None else [node.name, _step(node)])]
-    identifiers = dict(zip(wanted, names.unique(wanted, "layer", taken), strict=True))
+    steps = [node.name for node in running if body_of(node) is not None]
+    keys = [*(node.name for node in running), *((name, "step") for name in steps)]
+    texts = [*(node.name for node in running), *(f"{name}_step" for name in steps)]
+    identifiers = dict(zip(keys, names.unique(texts, "layer", taken), strict=True))
     layers = _shared(_layers(graph, plan, identifiers), name)
     used_kernels = [kernels.get(node.choice.kernel) for node in running]
     format_records = [formats.get(node.choice.format) for node in running if node.choice.format]
@@ -125,20 +127,15 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
     )
 
 
-def _step(node: Node) -> str:
-    """What the function of a loop's step is to be called."""
-    return f"{node.name}_step"
-
-
-def _layers(graph: Graph, plan: MemoryPlan, identifiers: Mapping[str, str]) -> tuple[Layer, ...]:
-    """The calls of a graph."""
+def _layers(graph: Graph, plan: MemoryPlan, identifiers: Mapping[str | tuple[str, str], str]) -> tuple[Layer, ...]:
+    """The calls of a graph. identifiers: in C, by name of a node, and by (name, "step") of a loop's function."""
     found = []
     for index, node in enumerate(graph.nodes):
         if node.choice is None:
             continue
         layer = _layer(graph, plan, index, node, identifiers[node.name])
         if (body := body_of(node)) is not None:
-            step = identifiers[_step(node)]
+            step = identifiers[node.name, "step"]
             fields = {**layer.descriptor.fields, "step": cdata.Symbol(step)}
             descriptor = replace(layer.descriptor, fields=fields)
             inner = _layers(body, plan_body(body), identifiers)

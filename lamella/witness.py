@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from lamella import vectors
-from lamella.codegen import import_onnx, reference
+from lamella.codegen import import_onnx, onnx_file, reference
 from lamella.codegen.ir import Graph
 from lamella.errors import UsageError
 
@@ -75,7 +75,7 @@ def layers(path: Path, raw: Mapping[str, np.ndarray]) -> dict[str, int]:
     A loop hands its differences on from step to step; the operators inside it are compared instead, on random inputs.
     """
     path = Path(path)
-    model = import_onnx.load(path)
+    model = onnx_file.load(path)
     bodies = [body_model(model, node) for node in model.graph.node if node.op_type == "Scan"]
     graph, found = _layers(path, model, raw)
     scans = [node for node in graph.nodes if node.op == "scan"]

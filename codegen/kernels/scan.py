@@ -31,12 +31,17 @@ def _describe(graph: Graph, node: Node) -> Struct:
     *before, x = a.body.inputs
     *after, y = a.body.outputs
     states = [
-        {"at": memory.offsets[p.tensor], "next": memory.offsets[q.tensor], "bytes": a.step_of(p).bytes, "first": first}
+        {
+            "at": memory.offsets[p.tensor],
+            "next": memory.offsets[q.tensor],
+            "bytes": a.body.tensor_of(p).bytes,
+            "first": first,
+        }
         for p, q, first in zip(before, after, a.first, strict=True)
     ]
     return Struct("lam_scan_desc", {
-        "step": STEP, "steps": a.steps, "in_bytes": a.step_of(x).bytes, "in_at": memory.offsets[x.tensor],
-        "out_bytes": a.step_of(y).bytes, "out_at": memory.offsets[y.tensor], "sequence": int(a.sequence),
+        "step": STEP, "steps": a.steps, "in_bytes": a.body.tensor_of(x).bytes, "in_at": memory.offsets[x.tensor],
+        "out_bytes": a.body.tensor_of(y).bytes, "out_at": memory.offsets[y.tensor], "sequence": int(a.sequence),
         "n_states": len(states),
         "states": StructArray("states", "lam_scan_state", tuple(Struct("", s) for s in states)),
     })  # fmt: skip

@@ -27,10 +27,6 @@ class Scan:
     first: tuple[int, ...]
     sequence: bool
 
-    def step_of(self, port: Port) -> Tensor:
-        """The tensor of the body behind one of its ports."""
-        return self.body.tensor_of(port)
-
 
 def read(reader, node) -> None:
     """ONNX Scan over axis 1 of one quantised sequence: integer states, one result that is used."""
@@ -44,6 +40,9 @@ def read(reader, node) -> None:
         scan_output_directions=None,
     )
     states = len(node.input) - (a["num_scan_inputs"] or 0)
+    counts = (states + (a["num_scan_inputs"] or 0), len(node.output))
+    if a["body"] is None or (len(a["body"].input), len(a["body"].output)) != counts or states < 1:
+        raise reader.unsupported(node, "a body with other inputs and outputs than the node, or no state")
     axes = [*(a["scan_input_axes"] or [0]), *(a["scan_output_axes"] or [0] * (len(node.output) - states))]
     if a["num_scan_inputs"] != 1 or any(axis not in (1, -2) for axis in axes):
         raise reader.unsupported(node, "scanning another axis than 1, or several inputs; one (batch, steps, features)")
@@ -146,9 +145,9 @@ def macs(graph: Graph, node: Node) -> int:
 
 def copied_bytes(scan: Scan) -> int:
     """Bytes that one step moves to and from the body's memory."""
-    states = sum(scan.step_of(port).bytes for port in scan.body.inputs[:-1])
-    result = scan.step_of(scan.body.outputs[-1]).bytes if scan.sequence else 0
-    return scan.step_of(scan.body.inputs[-1]).bytes + states + result
+    states = sum(scan.body.tensor_of(port).bytes for port in scan.body.inputs[:-1])
+    result = scan.body.tensor_of(scan.body.outputs[-1]).bytes if scan.sequence else 0
+    return scan.body.tensor_of(scan.body.inputs[-1]).bytes + states + result
 
 
 def sample(draw) -> Graph:

@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
             "kernels": [k.function for k in kernels.of_operator(o.name)],
         }
         for o in operators.operators().values()
+        if o.onnx  # others only come from passes
     ]
     output.emit(args, {"operators": facts})
     if output.speaks(args):

@@ -132,7 +132,9 @@ class Builder:
         else:
             rank = len(self.shape) - 1
             pads = [self.draw.integer(0, 2) for _ in range(2 * rank)]
-            self.current = self.node("Pad", [self.current, self.constant([0, 0, *pads[:rank], 0, 0, *pads[rank:]], np.int64)])
+            self.current = self.node(
+                "Pad", [self.current, self.constant([0, 0, *pads[:rank], 0, 0, *pads[rank:]], np.int64)]
+            )
             self.shape = (self.shape[0], *(n + pads[i] + pads[i + rank] for i, n in enumerate(self.shape[1:])))
 
     def head(self):

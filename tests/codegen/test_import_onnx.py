@@ -104,6 +104,29 @@ def test_relu_behind_pooling_becomes_the_range_of_the_convolution(tmp_path):
     assert max(witness.layers(path, raw).values()) <= 1
 
 
+def test_layers_along_a_sequence_fuse_like_those_of_images(tmp_path):
+    """conv -> quantised -> maxpool -> quantised -> conv along the length: two fused nodes, no view in between."""
+    inits, dq = conv_parts(np.arange(-3, 3).reshape(2, 1, 3))
+    conv = {"group": 2, "pads": [1, 1]}
+    nodes = [
+        dq,
+        helper.make_node("Conv", ["xd", "wd"], ["cf"], name="first", **conv),
+        helper.make_node("Relu", ["cf"], ["rf"]),
+        helper.make_node("QuantizeLinear", ["rf", "ys", "yz"], ["rq"]),
+        helper.make_node("DequantizeLinear", ["rq", "ys", "yz"], ["rd"]),
+        helper.make_node("MaxPool", ["rd"], ["pf"], kernel_shape=[2], strides=[2]),
+        helper.make_node("Conv", ["pf", "wd"], ["yf"], name="second", **conv),
+    ]
+    model = qdq(nodes, inits, x_shape=("N", 2, 12), y_shape=("N", 2, 6), y_zero=3)
+    graph, path = read(tmp_path, model)
+    lowered = passes.lower(graph, pipeline.target_of(pipeline.boards.load("host"), "balanced"), "balanced")
+    assert [node.op for node in lowered.nodes] == ["reshape", "conv2d", "conv2d", "reshape"]
+    assert [node.name for node in lowered.nodes[1:3]] == ["first", "second"]
+    raw = vectors.seeded(graph)
+    assert np.array_equal(reference.run(graph, raw)["y"], reference.run(lowered, raw)["y"])
+    assert max(witness.layers(path, raw).values()) <= 1
+
+
 def test_identity_between_convolution_and_relu_is_seen_through(tmp_path):
     inits, dq = conv_parts(W)
     nodes = [

@@ -1,5 +1,6 @@
 """Loops: random ones and hand-written GRU and LSTM networks, on this computer and on emulated cores."""
 
+import random
 import shutil
 
 import numpy as np
@@ -15,7 +16,7 @@ from lamella import boards, footprint, pipeline, vectors, verify, witness
 from lamella.codegen import import_onnx, passes, plan, reference
 from lamella.codegen.ir import Graph, Target
 from lamella.codegen.operators import scan
-from lamella.errors import UnsupportedError
+from lamella.errors import LamellaError, UnsupportedError
 
 OBJECTIVES = ("flash", "speed", "ram", "balanced")
 CASES = [(kind, sequence, units) for kind in ("gru", "lstm") for sequence in (False, True) for units in (8, 5)]
@@ -167,3 +168,38 @@ def test_what_a_loop_cannot_do_is_refused_by_name(tmp_path, change, words):
     change(model)
     with pytest.raises(UnsupportedError, match=words):
         import_onnx.read(saved(tmp_path, model))
+
+
+def test_damaged_loops_never_give_another_exception(tmp_path):
+    """Nodes, attributes, inputs and outputs left out or exchanged: one of our errors, or still a graph."""
+    draw = random.Random(0)
+    whole = [recurrent("gru", True), recurrent("lstm", False)]
+    for k in range(200):
+        model = onnx.ModelProto.FromString(whole[k % 2].SerializeToString())
+        loop = _scan_node(model)
+        body = next(a.g for a in loop.attribute if a.name == "body")
+        graph = draw.choice([model.graph, body])
+        node = draw.choice([*graph.node, loop, loop])
+        lists = [graph.node, graph.input, graph.output, node.input, node.output, node.attribute]
+        chosen = draw.choice([part for part in lists if len(part)])
+        if chosen is node.input and k % 3:
+            names = [name for n in (*model.graph.node, *body.node) for name in n.output]
+            node.input[draw.randrange(len(node.input))] = draw.choice(names)
+        else:
+            del chosen[draw.randrange(len(chosen))]
+        try:
+            import_onnx.read(saved(tmp_path, model))
+        except LamellaError:
+            pass
+
+
+def test_a_node_may_have_the_name_of_a_step(tmp_path):
+    """The function of a loop's step gets a name that no layer has."""
+    model = recurrent("gru", False)
+    body = next(a.g for a in _scan_node(model).attribute if a.name == "body")
+    next(n for n in body.node if n.op_type == "Tanh").name = "gru_step"
+    path = saved(tmp_path, model)
+    compiled = pipeline.compile_model(path, "host")
+    raw = vectors.seeded(compiled.graph)
+    expected = reference.run(import_onnx.read(path), raw)
+    assert verify.verify_board(compiled, raw, expected).mismatches == 0

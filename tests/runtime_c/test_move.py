@@ -1,4 +1,4 @@
-"""Padding, concatenation, copying against numpy."""
+"""Padding, concatenation, copying, slices, transposition and loops against numpy."""
 
 import numpy as np
 import pytest
@@ -60,3 +60,59 @@ def test_copy_turns_int8_into_uint8_and_back(lam: Runtime, offset: int, in_place
         y = source if in_place else memory.blank(256)
         lam.lib.lam_copy(source, y, 256, offset)
         np.testing.assert_array_equal(memory.read(y, 256), (x + np.uint8(offset)).astype(np.uint8))
+
+
+@CHECKS
+@given(shape=st.tuples(*[st.integers(1, 6)] * 3), seed=SEEDS, data=st.data())
+def test_slice_matches_reference(lam: Runtime, shape, seed: int, data):
+    axis = data.draw(st.integers(0, 2))
+    start = data.draw(st.integers(0, shape[axis] - 1))
+    count = data.draw(st.integers(1, shape[axis] - start))
+    x = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+    expected = np.take(x, range(start, start + count), axis)
+    inner = int(np.prod(shape[axis + 1 :]))
+    fields = {"runs": int(np.prod(shape[:axis])), "pitch": shape[axis] * inner, "start": start * inner}
+    with lam.memory() as memory:
+        y = memory.blank(expected.size)
+        desc = lam.ffi.new("lam_slice_desc *", {**fields, "bytes": count * inner})
+        lam.lib.lam_slice(desc, memory.array("uint8_t", x), y)
+        np.testing.assert_array_equal(memory.read(y, expected.size).reshape(expected.shape), expected)
+
+
+@CHECKS
+@given(shape=st.tuples(*[st.integers(1, 5)] * 4), seed=SEEDS)
+def test_transpose_matches_reference(lam: Runtime, shape, seed: int):
+    x = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+    fields = dict(zip(("outer", "rows", "cols", "inner"), shape, strict=True))
+    with lam.memory() as memory:
+        y = memory.blank(x.size)
+        lam.lib.lam_transpose(lam.ffi.new("lam_transpose_desc *", fields), memory.array("uint8_t", x), y)
+        np.testing.assert_array_equal(memory.read(y, x.size), x.transpose(0, 2, 1, 3).ravel())
+
+
+@CHECKS
+@given(steps=st.integers(1, 5), width=st.integers(1, 9), sequence=st.booleans(), seed=SEEDS)
+def test_scan_hands_states_on(lam: Runtime, steps: int, width: int, sequence: bool, seed: int):
+    """Two states: the sum of the inputs so far, and the input before; the result is their sum."""
+    x = np.random.default_rng(seed).integers(0, 256, (steps, width)).astype(np.uint8)
+    total, before, input_at, total_next, before_next, result, size = (k * width for k in range(7))
+
+    @lam.ffi.callback("void(uint8_t *)")
+    def step(a):
+        for i in range(width):
+            a[total_next + i] = (a[total + i] + a[input_at + i]) & 255
+            a[before_next + i] = a[input_at + i]
+            a[result + i] = (a[total_next + i] + a[before + i]) & 255
+
+    states = lam.ffi.new("lam_scan_state[]", [
+        {"at": total, "next": total_next, "bytes": width, "first": 7},
+        {"at": before, "next": before_next, "bytes": width, "first": 200},
+    ])  # fmt: skip
+    fields = {"step": step, "steps": steps, "in_bytes": width, "in_at": input_at, "out_bytes": width, "out_at": result}
+    desc = lam.ffi.new("lam_scan_desc *", {**fields, "sequence": sequence, "n_states": 2, "states": states})
+    shifted = np.concatenate([np.full((1, width), 200), x[:-1]])
+    expected = ((7 + x.astype(int).cumsum(0) + shifted) & 255)[None if sequence else -1 :]
+    with lam.memory() as memory:
+        y = memory.blank(expected.size)
+        lam.lib.lam_scan(desc, memory.array("uint8_t", x), y, memory.blank(size))
+        np.testing.assert_array_equal(memory.read(y, expected.size), expected.ravel())

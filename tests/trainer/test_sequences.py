@@ -18,6 +18,7 @@ from lamella.trainer.fit import Descent, fit
 from lamella.trainer.frozen import freeze
 from lamella.trainer.graph import FunctionNode, ScanNode
 from lamella.trainer.network import QuantNetwork
+from lamella.trainer.rules import rules
 from lamella.trainer.rules.int8 import Int8
 from lamella.trainer.rules.ternary import Ternary
 from lamella.trainer.trace import trace
@@ -228,6 +229,23 @@ def test_calibration_sees_a_loop_as_one_observation():
     with torch.no_grad():
         _, (_, cells) = model.rnn(x)
     assert 255 * cell.affine().scale == pytest.approx(float(cells.max()), rel=0.01)
+
+
+@pytest.mark.parametrize("rule", sorted(set(rules()) - {"float32"}))
+def test_every_weight_rule_serves_sequences(rule):
+    """Convolutions along the length, and both weights of a loop: a gradient, and integers."""
+    model, x = model_of("convolutions and gru"), inputs_for("convolutions")
+    network = QuantNetwork(trace(model, x), model, learned_ranges=True)
+    for layer in network.layers.values():
+        layer.set_rule_(rules()[rule]())
+    network.calibrate_([x])
+    network.train()(x).square().sum().backward()
+    for name in network.compressible:
+        layer = network.layers[name]
+        learned = [layer.weight, *layer.extra.values()]  # a codebook learns in place of the weights
+        assert any(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in learned), name
+    network.keep_valid_()
+    assert integer.outputs(freeze(network.eval(), "n"), x).shape == (len(x), 4)
 
 
 def waves(samples: int, seed: int) -> TensorBatches:
