@@ -23,7 +23,7 @@ def test_planned_scratch_is_what_the_kernel_says(lam, graph):
     seen = set()
     for target in TARGETS:
         for choice in kernels.options(graph, node, target):
-            if "together" in choice.parameters:
+            if "lam_conv2d_mac.call" in choice.work:
                 seen.add(choice.kernel)
                 chosen = replace(node, choice=choice)
                 built = Built(lam, kernels.get(choice.kernel).describe(graph, chosen))

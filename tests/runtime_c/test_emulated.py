@@ -57,7 +57,9 @@ def trials(target: Target) -> list[trial.Trial]:
         ways = [
             choice
             for choice in kernels.options(graph, graph.nodes[0], target)
-            if choice.kernel.startswith("lam_conv2d_sparse") and choice.format == "sparse_ternary"
+            if choice.kernel.startswith("lam_conv2d_sparse")
+            and "band_rows" in choice.parameters  # 1x1 layers' own kernel does not take every range
+            and choice.format == "sparse_ternary"
         ]
         for kernel in sorted({choice.kernel for choice in ways}):
             of_kernel = [choice for choice in ways if choice.kernel == kernel]
