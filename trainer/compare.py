@@ -16,7 +16,7 @@ from lamella.trainer.batches import TensorBatches
 from lamella.trainer.fit import Progress, float_accuracy
 from lamella.trainer.layerwise import CompressResult
 from lamella.trainer.methods.method import Method
-from lamella.trainer.methods.train import train
+from lamella.trainer.methods.train import compressible_weights, train
 from lamella.trainer.place import Place
 from lamella.trainer.recipe import Recipe
 
@@ -59,7 +59,7 @@ def run(
     report["float"] = {
         "accuracy": float_accuracy(model, test, "test"),
         "validation_accuracy": float_accuracy(model, validation, "validation"),
-        "weights": _weights(model),
+        "weights": sum(compressible_weights(model, training.x[:2]).values()),
         "test_samples": len(test.x),
     }
     for method in chosen:
@@ -97,11 +97,6 @@ def _baseline(
         session.train_float(recipe, model, training, place, progress("float"))
         checkpoint.save_float(model, path)
     model.eval()
-
-
-def _weights(model: nn.Module) -> int:
-    """Weights of convolutions and dense layers, which compression is counted against."""
-    return sum(m.weight.numel() for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear)))
 
 
 def _write(

@@ -13,7 +13,8 @@ from lamella.errors import UsageError
 from lamella.trainer import integer, methods
 from lamella.trainer.methods.filter_prune import without_filters
 from lamella.trainer.methods.low_rank import low_rank, split_convolution, split_dense
-from lamella.trainer.methods.train import Parts, compressed_layers, train
+from lamella.trainer.methods.train import Parts, compressed_layers, compressible_weights, train
+from lamella.trainer.networks.gru_fsdd import build as gru_fsdd
 from lamella.trainer.networks.resnet8 import build as resnet8
 from lamella.trainer.options import CompressOptions
 from lamella.trainer.place import CPU
@@ -190,3 +191,17 @@ def test_filters_whose_outputs_are_added_go_together():
     torch.testing.assert_close(
         smaller.block1.conv2.weight.detach(), model.block1.conv2.weight.detach()[kept][:, middle]
     )
+
+
+def test_recurrent_weights_count():
+    model = gru_fsdd()
+    names = [name for name, p in model.named_parameters() if p.dim() > 1]
+    found = compressible_weights(model, torch.zeros(2, *_input_of(model)))
+    assert len(found) == len(names) == 3
+    assert sum(found.values()) == sum(p.numel() for p in model.parameters() if p.dim() > 1)
+
+
+def _input_of(model: nn.Module) -> tuple[int, int]:
+    """A short sequence of the features that its GRU takes."""
+    (gru,) = (module for module in model.modules() if isinstance(module, nn.GRU))
+    return 5, gru.input_size

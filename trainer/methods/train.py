@@ -15,6 +15,7 @@ from lamella.trainer.frozen import freeze
 from lamella.trainer.layerwise import CompressResult, compress
 from lamella.trainer.methods.method import Method
 from lamella.trainer.names import closest
+from lamella.trainer.network import QuantNetwork
 from lamella.trainer.options import CompressOptions
 from lamella.trainer.place import CPU, Place
 from lamella.trainer.prune import prune_, sparsity_schedule
@@ -55,7 +56,7 @@ def train(
     if method.rule is None:
         return _layerwise(model, train_data, validation_data, options, epochs, name, progress, place, log)
     example = inputs_for_calibration(train_data, 1)[0][:2]
-    known = [node.name for node in trace(model, example).layers if node.path is not None]
+    known = compressible_weights(model, example)
     for kept in options.keep:
         if kept not in known:
             raise UsageError(f"keep: there is no layer {kept!r}{closest(kept, known)}")
@@ -73,6 +74,12 @@ def train(
     run.train(method.name, epochs - spent)
     frozen = freeze(run.network, name)
     return CompressResult(run.network, frozen, options, [], run.float_accuracy, run.validate(), run.epochs)
+
+
+def compressible_weights(model: nn.Module, example: Tensor) -> dict[str, int]:
+    """How many weights each layer of a float network has that compression may touch, recurrent ones included."""
+    network = QuantNetwork(trace(model, example), model, learned_ranges=False)
+    return {name: network.layers[name].weight.numel() for name in network.compressible}
 
 
 def compressed_layers(method: Method, run: Run, keep: Iterable[str]) -> list[str]:
@@ -132,7 +139,8 @@ def _layerwise(
     model, train_data, validation_data, options, epochs: int, name: str, progress, place, log
 ) -> CompressResult:
     """Layer-wise compression in as many epochs as any other method, divided between its phases."""
-    layers = sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in model.modules()) - len(options.keep)
+    example = inputs_for_calibration(train_data, 1)[0][:2]
+    layers = len(compressible_weights(model, example)) - len(options.keep)
     parts = max(1, min(4 * layers, len(train_data)))
     pruning = round(LAYERWISE_PRUNING_SHARE * epochs * parts)
     each = (epochs * parts - pruning) // max(1, layers)
