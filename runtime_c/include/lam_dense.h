@@ -49,6 +49,7 @@ typedef struct {
     const uint32_t *weights;
     uint16_t units; /* of a block: cols divided by the columns of a unit, rounded up */
     uint16_t chunk; /* units whose products the lanes of the inner loop hold whatever x is: proved by the generator */
+    uint8_t by_pieces; /* 1: inputs are widened a chunk at a time, anew for every 16 rows, so that scratch holds no more */
 } lam_dense_blocks_desc;
 void lam_dense_int8_pairs(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);
 void lam_dense_int8_quads(const lam_dense_blocks_desc *d, const uint8_t *x, uint8_t *y, void *scratch);

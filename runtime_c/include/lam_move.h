@@ -1,4 +1,4 @@
-/* Operators that only move bytes: padding, concatenation, slices, transposition, the edge between the caller and the arena. */
+/* Operators that only move bytes: padding, concatenation, slices, transposition, repetition, the edge between the caller and the arena. */
 #ifndef LAM_MOVE_H
 #define LAM_MOVE_H
 
@@ -42,6 +42,13 @@ typedef struct {
     uint32_t outer, rows, cols, inner;
 } lam_transpose_desc;
 void lam_transpose(const lam_transpose_desc *d, const uint8_t *x, uint8_t *y);
+
+/* x: outer x middle pieces of `inner` bytes; y: each block of `middle` pieces `times` times, each piece in it `copies`
+ * times in a row. */
+typedef struct {
+    uint32_t outer, times, middle, copies, inner;
+} lam_expand_desc;
+void lam_expand(const lam_expand_desc *d, const uint8_t *x, uint8_t *y);
 
 /* Copies n bytes and adds `offset` (0 or 128) to each, modulo 256: int8_t at the model's edge is uint8_t + 128 inside.
  * y may be x. */

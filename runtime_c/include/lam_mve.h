@@ -86,22 +86,30 @@ static inline void lam_mve_requant(const lam_requant_one *q, const int32_t *acc,
 static inline void lam_mve_requant_rows(const lam_requant *q, uint32_t channel, uint32_t n, const int32_t *acc,
                                         uint8_t *y)
 {
-    if (q->shift != NULL || !q->per_channel) {
+    if (q->shift != NULL) {
         for (uint32_t i = 0; i < n; i++) {
-            y[i] = lam_requant_apply(lam_requant_of(q, channel + i), acc[i]);
+            y[i] = lam_requant_wide(lam_requant_of(q, channel + i), acc[i]);
         }
         return;
     }
-    const int32_t *multiplier = q->multiplier + channel;
+    const uint32_t per_channel = q->per_channel;
+    const int32_t *multiplier = q->multiplier + (per_channel ? channel : 0u);
     const int32_t zero = q->zero;
     const int32x4_t low = vdupq_n_s32(q->low), high = vdupq_n_s32(q->high);
-    for (; n >= 4u; n -= 4u, acc += 4, multiplier += 4, y += 4) {
-        const int32x4_t value = lam_mve_scale(vldrwq_s32(acc), vldrwq_s32(multiplier), zero, low, high);
+    int32x4_t scale = vdupq_n_s32(*multiplier);
+    for (; n >= 4u; n -= 4u, acc += 4, y += 4) {
+        if (per_channel) {
+            scale = vldrwq_s32(multiplier);
+            multiplier += 4;
+        }
+        const int32x4_t value = lam_mve_scale(vldrwq_s32(acc), scale, zero, low, high);
         vstrbq_u32(y, vreinterpretq_u32_s32(value));
     }
     if (n > 0) {
         const mve_pred16_t first = vctp32q(n);
-        const int32x4_t scale = vldrwq_z_s32(multiplier, first);
+        if (per_channel) {
+            scale = vldrwq_z_s32(multiplier, first);
+        }
         const int32x4_t value = lam_mve_scale(vldrwq_z_s32(acc, first), scale, zero, low, high);
         vstrbq_p_u32(y, vreinterpretq_u32_s32(value), first);
     }

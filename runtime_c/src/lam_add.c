@@ -1,23 +1,6 @@
 #include "lam_elementwise.h"
 #include "lam_requant.h"
 
-/* The addends have 9 bits and the multipliers 31, so the sum has 41: two words of 16 and 25 bits hold it, and no core
- * needs a long multiplication. Shifts below 17 (scales above 2^14) take the plain way. */
-static int32_t lam_add_scaled(const lam_add_desc *d, int32_t a, int32_t b)
-{
-    const uint32_t shift = d->shift;
-    if (shift < 17u) {
-        int64_t sum = (int64_t)a * d->a_multiplier + (int64_t)b * d->b_multiplier;
-        sum = (sum + ((int64_t)1 << (shift - 1u))) >> shift;
-        return sum > 255 ? 255 : sum < -255 ? -255 : (int32_t)sum;
-    }
-    int32_t high = a * (d->a_multiplier >> 16) + b * (d->b_multiplier >> 16);
-    int32_t low = a * (d->a_multiplier & 0xffff) + b * (d->b_multiplier & 0xffff);
-    /* The low word's lower 16 bits cannot change the result: the rest of the sum, rounding included, is a multiple
-     * of 2^16. At shift 17 the rounding is exactly one unit of the high word. */
-    return (high + (low >> 16) + (int32_t)(1u << (shift - 17u))) >> (shift - 16u);
-}
-
 /* Scales below one: with the multipliers moved up to a shift of 32, the result is the upper word of
  *   start + a * a_multiplier + b * b_multiplier,   start: zero points, zero and rounding, once for all.
  * What wraps around on the way comes back. */
@@ -73,16 +56,59 @@ static void lam_add_below_one(const lam_add_desc *d, const uint8_t *a, const uin
 }
 #endif
 
+#if defined(__arm__) && !LAM_NO_LONG_MULTIPLY
+/* Any other scales and signs: with the inputs moved up, for the multipliers have no room, the result is the upper word. */
+static void lam_add_any(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y)
+{
+    const int32_t a_multiplier = d->a_multiplier, b_multiplier = d->b_multiplier;
+    const uint32_t up = 32u - d->shift;
+    const int64_t zeros = (int64_t)d->a_zero * a_multiplier + (int64_t)d->b_zero * b_multiplier;
+    const uint64_t start = ((uint64_t)d->zero << 32) + (1u << 31) - ((uint64_t)zeros << up);
+    const int32_t low = d->low, high = d->high;
+    const uint8_t *const end = a + d->n;
+    while (a != end) {
+        const int64_t sum = (int64_t)start + (int64_t)(int32_t)((uint32_t)*a++ << up) * a_multiplier;
+        *y++ = lam_clamp((int32_t)((sum + (int64_t)(int32_t)((uint32_t)*b++ << up) * b_multiplier) >> 32), low, high);
+    }
+}
+#else
+/* Any other scales and signs. The addends have 9 bits and the multipliers 31, so the sum has 41, which two words of
+ * 16 and 25 bits hold. The low word's lower 16 bits cannot change the result: the rest of the sum, rounding included, is
+ * a multiple of 2^16. At shift 17 the rounding is exactly one unit of the high word. */
+static void lam_add_any(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y)
+{
+    const lam_add_desc local = *d;
+    const int32_t a_high = local.a_multiplier >> 16, a_low = local.a_multiplier & 0xffff;
+    const int32_t b_high = local.b_multiplier >> 16, b_low = local.b_multiplier & 0xffff;
+    const int32_t round = (int32_t)(1u << (local.shift - 17u));
+    for (uint32_t i = 0; i < local.n; i++) {
+        const int32_t va = a[i] - local.a_zero, vb = b[i] - local.b_zero;
+        const int32_t sum = va * a_high + vb * b_high + ((va * a_low + vb * b_low) >> 16) + round;
+        y[i] = lam_clamp(local.zero + (sum >> (local.shift - 16u)), local.low, local.high);
+    }
+}
+#endif
+
+/* Shifts below 17, which belong to scales above 2^14: nowhere seen. */
+static void lam_add_rare(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y)
+{
+    const lam_add_desc local = *d;
+    for (uint32_t i = 0; i < local.n; i++) {
+        int64_t sum = (int64_t)(a[i] - local.a_zero) * local.a_multiplier + (int64_t)(b[i] - local.b_zero) * local.b_multiplier;
+        sum = (sum + ((int64_t)1 << (local.shift - 1u))) >> local.shift;
+        const int32_t value = sum > 255 ? 255 : sum < -255 ? -255 : (int32_t)sum;
+        y[i] = lam_clamp(local.zero + value, local.low, local.high);
+    }
+}
+
 void lam_add(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y)
 {
     const uint32_t one = d->shift < 32u ? 1u << d->shift : 0x80000000u;
     if ((uint32_t)d->a_multiplier < one && (uint32_t)d->b_multiplier < one) {
         lam_add_below_one(d, a, b, y);
-        return;
-    }
-    const lam_add_desc local = *d;
-    for (uint32_t i = 0; i < local.n; i++) {
-        int32_t sum = lam_add_scaled(&local, a[i] - local.a_zero, b[i] - local.b_zero);
-        y[i] = lam_clamp(local.zero + sum, local.low, local.high);
+    } else if (d->shift >= 17u) {
+        lam_add_any(d, a, b, y);
+    } else {
+        lam_add_rare(d, a, b, y);
     }
 }

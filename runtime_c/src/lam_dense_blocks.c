@@ -1,9 +1,22 @@
 #include "lam_dense_blocks.h"
 
-/* One vector. */
-static void lam_dense_one(const lam_dense_blocks_desc *d, const lam_dense_layout *layout, lam_dense_input in,
-                          uint8_t *y)
+static uint32_t lam_dense_least(uint32_t a, uint32_t b)
 {
+    return a < b ? a : b;
+}
+
+/* One vector. */
+static void lam_dense_one(const lam_dense_blocks_desc *d, const lam_dense_layout *layout, const uint8_t *input,
+                          uint8_t *y, void *scratch)
+{
+    lam_dense_input in = {0, 0};
+    if (d->by_pieces) {
+        for (uint32_t c = 0; c < d->shape.cols; c++) {
+            in.sum += input[c];
+        }
+    } else {
+        in = layout->prepare(input, d->shape.cols, (uint32_t)d->units * layout->cols, scratch);
+    }
     const uint32_t rows = d->shape.rows, together = layout->rows, wanted = together * layout->blocks;
     const uint32_t stride = (uint32_t)d->units * layout->words; /* from block to block */
     const uint32_t step = stride * layout->blocks;              /* from call to call */
@@ -30,6 +43,10 @@ static void lam_dense_one(const lam_dense_blocks_desc *d, const lam_dense_layout
         for (uint32_t left = d->units; left > 0;) {
             const uint32_t units = left < d->chunk ? left : d->chunk;
             const uint32_t *at = column;
+            if (d->by_pieces) {
+                const uint32_t cols = units * layout->cols, done = (d->units - left) * layout->cols;
+                x = layout->prepare(input + done, lam_dense_least(cols, d->shape.cols - done), cols, scratch).x;
+            }
             int32_t *sum = sums;
             const int32_t *const end = sum + n, *const last_block = sum + (n > together ? n - together : 0u);
             for (; sum < end; sum += wanted, at += step) {
@@ -48,7 +65,7 @@ void lam_dense_blocks(const lam_dense_blocks_desc *d, const lam_dense_layout *la
                       void *scratch)
 {
     for (uint32_t vector = 0; vector < d->shape.batch; vector++) {
-        lam_dense_one(d, layout, layout->prepare(x, d->shape.cols, (uint32_t)d->units * layout->cols, scratch), y);
+        lam_dense_one(d, layout, x, y, scratch);
         x += d->shape.cols;
         y += d->shape.rows;
     }

@@ -13,4 +13,4 @@ from runtime_library import VARIANTS, Runtime, build
 @pytest.fixture(scope="session", params=sorted(VARIANTS))
 def lam(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """The runtime in one of its variants."""
-    return build(request.param, tmp_path_factory.mktemp(f"runtime_{request.param}"))
+    return build(request.param, tmp_path_factory)

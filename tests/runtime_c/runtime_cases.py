@@ -15,7 +15,7 @@ from lamella.requant import quantize_multiplier
 def checks(examples: int) -> settings:
     """How many random examples a test draws: fewer of them in the run with the sanitizers, which is slower."""
     if os.environ.get(SANITIZE):
-        examples //= 5
+        examples //= 12
     # The library is the same for all examples, so a fixture of a longer scope than one example does no harm.
     return settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -4,11 +4,14 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
 import cffi
 import numpy as np
+import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2] / "runtime_c"
 HERE = Path(__file__).parent
@@ -26,7 +29,7 @@ WARNINGS = [
     "-Wcast-align",
     "-Werror",
 ]
-SANITIZERS = ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+SANITIZERS = ["-g1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 #: What the code does by itself on the host, and the paths it takes on the smallest cores.
 VARIANTS = {
@@ -113,16 +116,34 @@ class Runtime:
         return getattr(self.lib, name)
 
 
-def build(variant: str, work: Path) -> Runtime:
-    """The runtime compiled as `variant` in the folder `work`."""
-    sanitize = bool(os.environ.get(SANITIZE))
-    flags = [*WARNINGS, "-O1" if sanitize else "-O2", "-fPIC", "-shared", f"-I{ROOT / 'include'}", *VARIANTS[variant]]
-    library = work / f"lamella_{variant}.so"
-    probe = HERE / "requant_probe.c"
-    command = ["gcc", *flags, *(SANITIZERS if sanitize else []), *map(str, sources()), str(probe), "-o", str(library)]
-    subprocess.run(command, check=True)
+def build(variant: str, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    """The runtime compiled as `variant`: once for all workers of a run of pytest."""
+    folder = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = folder.parent
+    return _opened(variant, folder)
+
+
+@cache
+def _opened(variant: str, folder: Path) -> Runtime:
+    library = folder / f"lamella_{variant}.so"
+    with FileLock(library.with_suffix(".lock")):
+        work = folder / f"lamella_{variant}"
+        if not library.exists():
+            work.mkdir()
+            _compile(variant, work / library.name)
+            (work / "all.h").write_text(declarations(work))
+            (work / library.name).rename(library)
     ffi = cffi.FFI()
-    ffi.cdef(declarations(work))
+    ffi.cdef((work / "all.h").read_text())
     ffi.cdef("uint8_t lam_probe_requant(int32_t acc, const lam_requant *q);")
     ffi.cdef("void *malloc(size_t n); void free(void *p);")
     return Runtime(ffi, ffi.dlopen(str(library)), ffi.dlopen(None), variant)
+
+
+def _compile(variant: str, library: Path) -> None:
+    sanitize = bool(os.environ.get(SANITIZE))
+    flags = [*WARNINGS, "-Og" if sanitize else "-O2", "-fPIC", "-shared", f"-I{ROOT / 'include'}", *VARIANTS[variant]]
+    probe = HERE / "requant_probe.c"
+    command = ["gcc", *flags, *(SANITIZERS if sanitize else []), *map(str, sources()), str(probe), "-o", str(library)]
+    subprocess.run(command, check=True)

@@ -1,13 +1,15 @@
 """The C readers of every weight format, against the Python ones. Packed bytes lie on the heap, exactly as long."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime_cases import checks, random_levels
-from runtime_library import Runtime
+from runtime_library import SANITIZE, Runtime
 
-from lamella.formats import WeightFormat, formats
+from lamella.formats import WeightFormat, formats, get
 
 UNPACKING = [record for record in formats().values() if record.c_unpack]
 SPARSE = [record for record in formats().values() if record.c_positions]
@@ -58,6 +60,27 @@ def test_c_unpacks_what_python_packed(lam: Runtime, record: WeightFormat, shape,
     np.testing.assert_array_equal(c_unpack(lam, record, levels, steps), levels)
 
 
+@CHECKS
+@given(
+    length=st.sampled_from([2, 4, 8]),
+    bits=st.integers(1, 8),
+    entries=st.integers(1, 256),
+    shape=SHAPES,
+    seed=st.integers(0, 2**32 - 1),
+    cuts=st.lists(st.integers(0, 200), max_size=8),
+)
+def test_c_unpacks_repeated_pieces(lam: Runtime, length, bits, entries, shape, seed: int, cuts: list[int]):
+    """vectors: codebooks of every width, read in calls that begin and end inside pieces."""
+    rng = np.random.default_rng(seed)
+    book = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (entries, length)).astype(np.int16)
+    size = shape[0] * shape[1]
+    levels = book[rng.integers(0, entries, -(-size // length))].ravel()[:size].reshape(shape)
+    steps = []
+    for n in cuts:
+        steps.append(min(n, size - sum(steps)))
+    np.testing.assert_array_equal(c_unpack(lam, get("vectors"), levels, [*steps, size - sum(steps)]), levels)
+
+
 @pytest.mark.parametrize("record", SPARSE, ids=lambda r: r.name)
 @CHECKS
 @given(shape=SHAPES, seed=st.integers(0, 2**32 - 1))
@@ -66,8 +89,12 @@ def test_c_finds_the_positions_python_packed(lam: Runtime, record: WeightFormat,
     np.testing.assert_array_equal(c_positions(lam, record, levels), levels)
 
 
+#: Zeros around every change of code length; the long ones take long to pack.
+SHORT, LONG = (0, 1, 126, 127, 128, 254, 255, 16510), (16509, 16511, 65534)
+
+
 @pytest.mark.parametrize("record", SPARSE, ids=lambda r: r.name)
-@pytest.mark.parametrize("gap", [0, 1, 126, 127, 128, 254, 255, 16509, 16510, 16511, 65534])
+@pytest.mark.parametrize("gap", [*SHORT, *([] if os.environ.get(SANITIZE) else LONG)])
 def test_positions_survive_long_gaps(lam: Runtime, record: WeightFormat, gap: int):
     """Gaps around every change of code length, alone in a row and across rows of zeros; rows of one column, too."""
     levels = np.zeros((4, 65535), np.int16)

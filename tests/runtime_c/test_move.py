@@ -63,6 +63,20 @@ def test_copy_turns_int8_into_uint8_and_back(lam: Runtime, offset: int, in_place
 
 
 @CHECKS
+@given(
+    n=st.integers(0, 19), x_at=st.integers(0, 3), y_at=st.integers(0, 3), offset=st.sampled_from([0, 128]), seed=SEEDS
+)
+def test_copy_of_any_length_at_any_address(lam: Runtime, n: int, x_at: int, y_at: int, offset: int, seed: int):
+    x, around = (np.random.default_rng([seed, k]).integers(0, 256, 32).astype(np.uint8) for k in range(2))
+    expected = around.copy()
+    expected[y_at : y_at + n] = x[x_at : x_at + n] + np.uint8(offset)
+    with lam.memory() as memory:
+        source, y = memory.array("uint8_t", x), memory.array("uint8_t", around)
+        lam.lib.lam_copy(source + x_at, y + y_at, n, offset)
+        np.testing.assert_array_equal(memory.read(y, 32), expected)
+
+
+@CHECKS
 @given(shape=st.tuples(*[st.integers(1, 6)] * 3), seed=SEEDS, data=st.data())
 def test_slice_matches_reference(lam: Runtime, shape, seed: int, data):
     axis = data.draw(st.integers(0, 2))
