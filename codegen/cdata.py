@@ -45,7 +45,7 @@ class StructArray:
     items: tuple[Struct, ...]
 
 
-Value = int | None | Symbol | Array | Struct | StructArray
+Value = int | float | None | Symbol | Array | Struct | StructArray
 
 
 def walk(value: Value) -> Iterator[Value]:

@@ -1,11 +1,11 @@
 """Which kernel and weight format each layer gets, for what the user wants to save, and why."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from math import inf
+from dataclasses import dataclass, replace
+from functools import cache
 
 from lamella import formats
-from lamella.codegen import cost, kernels, operators
+from lamella.codegen import cost, kernels, operators, plan
 from lamella.codegen.ir import Choice, Graph, Node, Placed, Target, body_of, every_node
 from lamella.codegen.plan import live_bytes
 from lamella.errors import UnsupportedError
@@ -15,14 +15,23 @@ OBJECTIVES = ("flash", "ram", "speed", "balanced")
 Options = Mapping[str, Sequence[Choice]]  # by name of the node
 
 
-def choose_kernels(graph: Graph, target: Target, optimize: str) -> Graph:
-    """Every node that runs with its choice. Scratch is kept within a limit on the arena that follows from the objective."""
+def choose_kernels(graph: Graph, target: Target, optimize: str, limit: int | None = None) -> Graph:
+    """Every node that runs with its choice. Scratch is kept within a limit on the arena, by default one that follows from the
+    objective."""
     running = [p for p in every_node(graph) if body_of(p.node) is None and not operators.get(p.node.op).is_view]
     found = {p.node.name: priced(p, target) for p in running}
-    live = live_in(graph)
-    smallest = max((live[name] + min(c.scratch_bytes for c in way) for name, way in found.items()), default=0)
-    limit = _arena_limit(smallest, target, optimize)
-    within = {name: _within(way, live[name], limit) for name, way in found.items()}
+    live, saved = live_in(graph), saved_in(graph)
+    apart = {name: min(live[name] + c.scratch_bytes for c in way) for name, way in found.items()}
+    takes = {
+        name: [live[name] + c.scratch_bytes - saved.get(name, 0) * c.overwrites for c in way]
+        for name, way in found.items()
+    }
+    smallest = max(map(min, takes.values()), default=0)
+    if limit is None:
+        # Only where RAM is what counts does working in place make the limit smaller; elsewhere it leaves room for scratch.
+        limit = _arena_limit(smallest if optimize == "ram" else max(apart.values(), default=0), target, optimize)
+    limit = max(smallest, limit)
+    within = {name: _within(way, takes[name], limit) for name, way in found.items()}
     chosen = _solve(within, _weigh(within, target, optimize), target)
     reasons = {name: _reason(best, within[name], found[name], optimize) for name, best in chosen.items()}
     return _with_choices(graph, {n: replace(best, reason=reasons[n]) for n, best in chosen.items()}, target)
@@ -55,6 +64,15 @@ def live_in(graph: Graph) -> dict[str, int]:
     return live
 
 
+def saved_in(graph: Graph) -> dict[str, int]:
+    """For each node by name, bytes less alive if a choice that overwrites its input is taken; also inside loops."""
+    saved = plan.saved_by_overwriting(graph)
+    for node in graph.nodes:
+        if (body := body_of(node)) is not None:
+            saved |= plan.saved_by_overwriting(body)
+    return saved
+
+
 def priced(placed: Placed, target: Target) -> list[Choice]:
     """Every way to run a node, with its instructions in all its calls; without those whose price nobody has measured, if
     others remain."""
@@ -76,15 +94,19 @@ def functions(choice: Choice) -> frozenset[str]:
 
 def _arena_limit(smallest: int, target: Target, optimize: str) -> int:
     """Bytes that tensors and scratch of one node may take together; `smallest` is the least any choice reaches."""
-    ram = target.ram_bytes if target.ram_bytes is not None else 1 << 30
     wanted = {"ram": smallest, "flash": 3 * smallest, "balanced": 3 * smallest, "speed": 1 << 30}[optimize]
-    return max(smallest, min(wanted, ram * 3 // 4))
+    return max(smallest, min(wanted, arena_room(target)))
 
 
-def _within(found: Sequence[Choice], live: int, limit: int) -> list[Choice]:
-    within = [c for c in found if live + c.scratch_bytes <= limit]
-    least = min(c.scratch_bytes for c in found)
-    return within or [c for c in found if c.scratch_bytes == least]
+def arena_room(target: Target) -> int:
+    """Bytes that the arena may take on a board: the rest is for the stack and the user's own variables."""
+    return (target.ram_bytes if target.ram_bytes is not None else 1 << 30) * 3 // 4
+
+
+def _within(found: Sequence[Choice], takes: Sequence[int], limit: int) -> list[Choice]:
+    """The choices that stay within a limit, else those that take least; takes: tensors alive and scratch, for each."""
+    limit = max(limit, min(takes))
+    return [c for c, taken in zip(found, takes, strict=True) if taken <= limit]
 
 
 def _weigh(options: Options, target: Target, optimize: str) -> tuple[float, float]:
@@ -99,57 +121,92 @@ def _weigh(options: Options, target: Target, optimize: str) -> tuple[float, floa
     return 1.0 / max(flash, 1), 1.0 / max(instructions, 1.0)
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A choice, what it is worth to avoid it, and what it links."""
+
+    choice: Choice
+    worth: float  # of its bytes and instructions, the shared code apart
+    functions: frozenset[str]
+    sections: frozenset[str]
+
+    @property
+    def order(self) -> tuple[float, int]:
+        """Cheaper first, then with less scratch."""
+        return self.worth, self.choice.scratch_bytes
+
+
 def _code(chosen: Iterable[Choice], target: Target) -> int:
-    return cost.code_bytes(frozenset().union(*(_sections(c, target) for c in chosen)), target)
+    sections = (cost.code(target.core, target.level, functions(c)) for c in chosen)
+    return cost.code_bytes(frozenset().union(*sections), target)
 
 
-def _sections(choice: Choice, target: Target) -> frozenset[str]:
-    return cost.code(target.core, target.level, functions(choice))
+def _ways(found: Sequence[Choice], worth: tuple[float, float], target: Target) -> list[_Way]:
+    """The best choice of each kernel and format: of those that link the same code no other can ever win."""
+    byte, instruction = worth
+    best: dict[tuple, _Way] = {}
+    for c in found:
+        linked = functions(c)
+        sections = cost.code(target.core, target.level, linked)
+        way = _Way(c, byte * c.weight_bytes + instruction * c.instructions, linked, sections)
+        key = (c.kernel, c.format, linked)
+        if key not in best or way.order < best[key].order:
+            best[key] = way
+    return list(best.values())
 
 
 def _solve(options: Options, worth: tuple[float, float], target: Target) -> dict[str, Choice]:
-    """The choices of least total, the code they share counted once: better and better until no function can be spared."""
-    byte, instruction = worth
+    """The choices of least total, the code they share counted once: better and better until no function can be spared and no
+    group of layers gains by moving together."""
+    byte = worth[0]
+    offered = {name: _ways(found, worth, target) for name, found in options.items()}
 
-    def own(c: Choice) -> tuple[float, int]:
-        return byte * c.weight_bytes + instruction * c.instructions, c.scratch_bytes
+    @cache
+    def code(sections: frozenset[str]) -> float:
+        return byte * cost.code_bytes(sections, target)
 
-    def total(chosen: Mapping[str, Choice]) -> float:
-        return sum(own(c)[0] for c in chosen.values()) + byte * _code(chosen.values(), target)
+    def total(chosen: Mapping[str, _Way]) -> float:
+        return sum(w.worth for w in chosen.values()) + code(frozenset().union(*(w.sections for w in chosen.values())))
 
-    def descend(banned: frozenset[str]) -> dict[str, Choice] | None:
-        ways = {name: [c for c in found if not functions(c) & banned] for name, found in options.items()}
-        if not all(ways.values()):
-            return None
-        chosen = {name: min(found, key=own) for name, found in ways.items()}
+    def settle(chosen: dict[str, _Way], ways: Mapping[str, Sequence[_Way]]) -> dict[str, _Way]:
+        """Lets each layer change its mind, given what the others use."""
         for _ in range(4):
             before = dict(chosen)
             for name, found in ways.items():
-                others = frozenset().union(*(_sections(c, target) for n, c in chosen.items() if n != name))
-                chosen[name] = min(
-                    found,
-                    key=lambda c: (
-                        own(c)[0] + byte * cost.code_bytes(_sections(c, target) - others, target),
-                        c.scratch_bytes,
-                    ),
-                )
+                others = frozenset().union(*(w.sections for n, w in chosen.items() if n != name))
+                costs = ((w.worth + code(w.sections - others), w.choice.scratch_bytes) for w in found)
+                chosen[name] = min(zip(costs, found, strict=True), key=lambda pair: pair[0])[1]
             if chosen == before:
                 break
         return chosen
 
+    def without(banned: frozenset[str]) -> dict[str, _Way] | None:
+        """From each layer's own best, without some functions."""
+        ways = {name: [w for w in found if not w.functions & banned] for name, found in offered.items()}
+        if not all(ways.values()):
+            return None
+        return settle({name: min(found, key=lambda w: w.order) for name, found in ways.items()}, ways)
+
+    def together(kernel: str, form: str | None) -> dict[str, _Way]:
+        """All layers that can go to one kernel and format, at once: none would go alone, for the code it brings."""
+        same = {
+            n: [w for w in found if (w.choice.kernel, w.choice.format) == (kernel, form)]
+            for n, found in offered.items()
+        }
+        moved = {name: min(found, key=lambda w: w.order) for name, found in same.items() if found}
+        return settle(best | moved, offered)
+
     banned: frozenset[str] = frozenset()
-    best = descend(banned)
+    best = without(banned)
     while True:
-        used = frozenset().union(*map(functions, best.values()), frozenset())
-        rivals = []
-        for function in sorted(used):
-            rival = descend(banned | {function})
-            if rival is not None:
-                rivals.append((total(rival), function, rival))
-        least, function, rival = min(rivals, key=lambda r: r[:2], default=(inf, "", best))
-        if least >= total(best):
-            return best
-        best, banned = rival, banned | {function}
+        used = frozenset().union(*(w.functions for w in best.values()))
+        rivals = [(banned | {f}, rival) for f in sorted(used) if (rival := without(banned | {f})) is not None]
+        pairs = dict.fromkeys((w.choice.kernel, w.choice.format) for found in offered.values() for w in found)
+        rivals += [(banned, together(*pair)) for pair in pairs]
+        banned, rival = min(rivals, key=lambda r: total(r[1]), default=(banned, best))
+        if total(rival) >= total(best):
+            return {name: way.choice for name, way in best.items()}
+        best = rival
 
 
 def _reason(best: Choice, within: Sequence[Choice], found: Sequence[Choice], optimize: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from math import prod
 
 import jinja2
@@ -31,6 +32,13 @@ class Layer:
     step: str = ""  # a loop's function
     body: tuple["Layer", ...] = ()
     inside: str = ""  # the step that this is a call of
+    period: int = 1  # in a loop over strips: runs at the last of so many steps
+    counts: bool = False  # the step's function wants the number of the step
+
+    @property
+    def groups(self) -> list[tuple[int, list["Layer"]]]:
+        """The calls of a step, those side by side that run equally often together."""
+        return [(period, list(calls)) for period, calls in groupby(self.body, key=lambda one: one.period)]
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,11 @@ class CPort:
     title: str  # name in the ONNX file
     ctype: str
     bytes: int
-    offset: int
+    offset: int | None  # None: handed over row by row, nowhere in the arena
     argument: str  # parameter of <name>_run
     macro: str  # INPUT, or INPUT_1 where there are several
-    scale: str
-    zero_point: int
+    scale: str | None  # None: float32 values
+    zero_point: int | None
     flip: int
     shape: str
 
@@ -74,6 +82,17 @@ class Model:
     def upper(self) -> str:
         """Prefix of macros."""
         return self.name.upper()
+
+    @property
+    def by_row(self) -> bool:
+        """Whether the caller hands the input over row by row."""
+        return any(getattr(node.attributes, "by_row", False) for node in self.graph.nodes)
+
+    @property
+    def row_pitch(self) -> int:
+        """Then: bytes from one channel's piece of a row to the next one's."""
+        fields = self.layers[0].descriptor.fields
+        return fields["in_rows"] * fields["in_width"]
 
     @property
     def every_layer(self) -> list[Layer]:
@@ -108,6 +127,8 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
     headers = {kernel.header for kernel in used_kernels} | format_headers | {"lam_move.h"}
     files = {f for kernel in used_kernels for f in kernel.sources} | format_files | {"src/lam_copy.c"}
     levels = [node.attributes.levels.size for node in running if hasattr(node.attributes, "levels")]
+    arrays = [a for layer in layers for one in (*layer.body, layer) for a in cdata.arrays(one.descriptor)]
+    floats = sum(a.values.size for a in arrays if a.is_weights and a.ctype == "float")
     return Model(
         name=name,
         source=names.comment(source),
@@ -121,7 +142,7 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
         headers=tuple(sorted(headers)),
         runtime_files=tuple(sorted(files)),
         macs=sum(operators.get(node.op).macs(graph, node) for node in graph.nodes if node.choice is not None),
-        weights=sum(levels),
+        weights=sum(levels) + floats,
         weight_bytes=sum(node.choice.weight_bytes for node in running),
         layer_names={node.name: identifiers[node.name] for node in running},
     )
@@ -139,8 +160,9 @@ def _layers(graph: Graph, plan: MemoryPlan, identifiers: Mapping[str | tuple[str
             fields = {**layer.descriptor.fields, "step": cdata.Symbol(step)}
             descriptor = replace(layer.descriptor, fields=fields)
             inner = _layers(body, plan_body(body), identifiers)
-            inner = tuple(replace(one, inside=step) for one in inner)
-            layer = replace(layer, descriptor=descriptor, step=step, body=inner)
+            periods = {identifiers.get(name): n for name, n in getattr(node.attributes, "periods", {}).items()}
+            inner = tuple(replace(one, inside=step, period=periods.get(one.name, 1)) for one in inner)
+            layer = replace(layer, descriptor=descriptor, step=step, body=inner, counts=node.op == "strips")
         found.append(layer)
     return tuple(found)
 
@@ -174,7 +196,7 @@ def _layer(graph: Graph, plan: MemoryPlan, index: int, node: Node, name: str) ->
             f"; {choice.format}, {levels.size} weights, {100 * np.count_nonzero(levels) / levels.size:.1f} % not zero"
         )
         title += f", {choice.weight_bytes} bytes"
-    inputs = [f"a + {plan.offsets[t]}" for t in node.inputs]
+    inputs = [f"a + {plan.offsets[t]}" if t in plan.offsets else "(const uint8_t *)in" for t in node.inputs]
     if kernel.takes_array:
         inputs = [f"(const uint8_t *const[]){{{', '.join(inputs)}}}"]
     output = f"a + {plan.offsets[node.output]}"
@@ -202,13 +224,13 @@ def _ports(graph: Graph, plan: MemoryPlan, ports: tuple[Port, ...], word: str) -
         found.append(
             CPort(
                 title=names.comment(port.name),
-                ctype=f"{port.raw_dtype}_t",
+                ctype="float" if tensor.is_float else f"{port.raw_dtype}_t",
                 bytes=tensor.bytes,
-                offset=plan.offsets[port.tensor],
+                offset=plan.offsets.get(port.tensor),
                 argument=word + suffix,
                 macro={"in": "INPUT", "out": "OUTPUT"}[word] + suffix,
-                scale=_float_literal(tensor.quantization.scale),
-                zero_point=tensor.quantization.zero - port.offset,
+                scale=None if tensor.is_float else float_literal(tensor.quantization.scale),
+                zero_point=None if tensor.is_float else tensor.quantization.zero - port.offset,
                 flip=port.offset,
                 shape=shape_text(tensor.shape),
             )
@@ -216,8 +238,8 @@ def _ports(graph: Graph, plan: MemoryPlan, ports: tuple[Port, ...], word: str) -
     return tuple(found)
 
 
-def _float_literal(value: float) -> str:
-    """A C float constant that reads back as the same float32."""
+def float_literal(value: float) -> str:
+    """A C float constant that reads back as the same float32, which is finite."""
     text = f"{np.float32(value):.9g}"
     return text + ("f" if "." in text or "e" in text else ".0f")
 
@@ -262,7 +284,9 @@ def rows(array: cdata.Array, width: int = 116) -> list[str]:
     return [" ".join(texts[k : k + per_row]) for k in range(0, len(texts), per_row)]
 
 
-def _literal(value: int, ctype: str) -> str:
+def _literal(value: float, ctype: str) -> str:
+    if ctype == "float":
+        return float_literal(value)
     if ctype == "int32_t" and value == -(2**31):
         return "INT32_MIN"
     return f"{value}u" if ctype == "uint32_t" else str(value)
@@ -283,6 +307,8 @@ def initializer(value: cdata.Value, model: str, layer: str, indent: int = 1) -> 
         return f"{layer}_{value.suffix}"
     if isinstance(value, cdata.Symbol):
         return value.name
+    if isinstance(value, float):
+        return float_literal(value)
     return "NULL" if value is None else str(value)
 
 

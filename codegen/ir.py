@@ -1,6 +1,7 @@
 """The graph between importer and emitter: small frozen records, no behaviour.
 
-Activations are uint8, planar; int8 at the edge of a model is the same value plus 128 inside.
+Activations are uint8, planar; int8 at the edge of a model is the same value plus 128 inside. Where a network falls back to
+float32, tensors have no quantisation.
 Shapes are those of ONNX with the batch axis (axis 0) equal to 1.
 """
 
@@ -22,17 +23,32 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Tensor:
-    """An activation: name, shape with batch 1, quantisation, and how it lies in RAM."""
+    """An activation: name, shape with batch 1, quantisation (None: float32 values), and how it lies in RAM."""
 
     name: str
     shape: tuple[int, ...]
-    quantization: Quantization
+    quantization: Quantization | None
     layout: str = "planar"
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it holds float32 values."""
+        return self.quantization is None
 
     @property
     def bytes(self) -> int:
         """Bytes in RAM."""
-        return prod(self.shape)
+        return prod(self.shape) * (4 if self.is_float else 1)
+
+
+@dataclass(frozen=True)
+class Sink:
+    """Where a float result goes: quantisation and range (activation functions included) of the integer result."""
+
+    quantization: Quantization
+    low: int = 0
+    high: int = 255
+    raw: str = "uint8"  # integer type in the file
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,7 @@ class Choice:
 
     work: how often each named event happens during one inference, e.g. {"lam_add.value": 640}. What an event costs in
     instructions on a core is in the measured tables of lamella.codegen.cost; `instructions` is the sum, once priced.
+    overwrites: the result may begin where the first input does, whatever their sizes.
     """
 
     kernel: str
@@ -62,6 +79,7 @@ class Choice:
     work: Mapping[str, float] = field(default_factory=dict)
     instructions: float = 0.0
     reason: str = ""
+    overwrites: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +97,7 @@ class Node:
 @dataclass(frozen=True)
 class Port:
     """An input or output of the model: ONNX name, the tensor inside, element types outside ("float32", "uint8", "int8")
-    and of the raw integers ("uint8" or "int8"), and whether axis 0 is a batch of any size."""
+    and of the raw values ("uint8" or "int8", "float32" where there are no integers), and whether axis 0 is a batch of any size."""
 
     name: str
     tensor: str
@@ -101,6 +119,7 @@ class Graph:
     outputs: tuple[Port, ...]
     tensors: Mapping[str, Tensor]
     nodes: tuple[Node, ...]
+    in_float: Mapping[str, str] = field(default_factory=dict)  # nodes of the file that run in float32, and why
 
     def tensor_of(self, port: Port) -> Tensor:
         """The tensor behind a port."""
@@ -131,7 +150,8 @@ def every_node(graph: Graph) -> Iterator[Placed]:
     for node in graph.nodes:
         body = body_of(node)
         for inner in body.nodes if body is not None else ():
-            yield Placed(body, inner, node.attributes.steps, node)
+            every = getattr(node.attributes, "periods", {}).get(inner.name, 1)
+            yield Placed(body, inner, node.attributes.steps // every, node)
         yield Placed(graph, node)
 
 

@@ -48,9 +48,14 @@ class Constants:
         self.constants = {t.name: self._array(t) for t in model.graph.initializer}
         self.dequantized: dict[str, Dequantized] = {}
 
+    def opset(self) -> int:
+        """The version of ONNX's own operators that the model uses."""
+        return next((o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx")), 1)
+
     def label(self, node: onnx.NodeProto) -> str:
         """What a message calls a node: its name, or its first output."""
-        return f"{(node.name or node.output[0])!r} ({node.op_type})"
+        kind = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
+        return f"{(node.name or ', '.join(node.output))!r} ({kind})"
 
     def unsupported(self, node: onnx.NodeProto, reason: str) -> UnsupportedError:
         """An error that names the node."""
@@ -62,12 +67,19 @@ class Constants:
         for name in found:
             if name not in defaults:
                 raise self.unsupported(node, f"attribute {name!r} is not supported; export the model without it")
-        found = {k: v.decode() if isinstance(v, bytes) else v for k, v in found.items()}
+        found = {k: v.decode("utf-8", "replace") if isinstance(v, bytes) else v for k, v in found.items()}
         return {**defaults, **found}
 
     def is_constant(self, name: str) -> bool:
         """Whether an ONNX tensor is constant, plain or dequantised."""
         return name in self.constants or name in self.dequantized
+
+    def integers_of(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Levels within -127..127 and the one scale of a constant behind DequantizeLinear; None for other constants."""
+        found = self.dequantized.get(name)
+        if found is None or found.scales.size != 1 or np.abs(found.levels).max(initial=0) > 127:
+            return None
+        return found.levels, found.scales.astype(np.float32)
 
     def constant(self, node: onnx.NodeProto, index: int, default=None) -> np.ndarray | None:
         """A constant input (plain or dequantised, then as real numbers), or the default if it is left out."""

@@ -1,61 +1,78 @@
-"""Parsing and checking an ONNX file, before anything is made of it."""
+"""From a model file of any kind to a checked ONNX model in the one form that the reader knows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import onnx
 
-from lamella.codegen import operators
-from lamella.errors import UnsupportedError, UsageError
+from lamella.codegen import operators, rewrites, sources
+from lamella.codegen.sources.onnx_file import LARGEST_TENSOR
+from lamella.errors import LamellaError, UsageError
+
+__all__ = ["INTEGER_KERNELS", "LARGEST_TENSOR", "STRUCTURAL", "load", "unknown_nodes", "witness_model"]
 
 #: Operators of the file format that the reader itself resolves.
 STRUCTURAL = ("QuantizeLinear", "DequantizeLinear", "Constant", "Identity", "Dropout")
-#: Larger tensors are refused before any memory is taken for them.
-LARGEST_TENSOR = 1 << 28
+_OURS = ("", "ai.onnx")
+INTEGER_KERNELS = ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
 
 
 def load(path: Path) -> onnx.ModelProto:
-    """Parse and check an ONNX file, without external data."""
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+    """Parse a model file, rewrite it to QDQ form and check it. Nodes that nobody knows stay, for the reader to refuse."""
+    model = sources.parse(path)
     try:
-        model = onnx.load_model(path, load_external_data=False)
-    except Exception as error:  # protobuf raises several kinds, all meaning the same to the user
-        raise UsageError(
-            f"{path}: not an ONNX file, or a damaged one ({type(error).__name__}); export it again"
-        ) from None
-    if not model.graph.node:
-        raise UsageError(f"{path}: not an ONNX file, or one without operators; export it again")
-    bodies = [_body(node) for node in model.graph.node if _body(node) is not None]
-    for tensor in (t for graph in (model.graph, *bodies) for t in graph.initializer):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise UnsupportedError(
-                f"{path}: initializer {tensor.name!r} lies in an external file; save the model with the weights inside"
-            )
-        if len(tensor.dims) and np.prod([float(d) for d in tensor.dims]) > LARGEST_TENSOR:
-            raise UnsupportedError(f"{path}: initializer {tensor.name!r} has more than {LARGEST_TENSOR} elements")
-    known = operators.by_onnx_type()
-    unknown = [n for n in model.graph.node if n.domain not in ("", "ai.onnx") or n.op_type not in (*known, *STRUCTURAL)]
+        model = rewrites.rewritten(model)
+    except LamellaError:
+        raise
+    except Exception as error:  # a model that onnx's checker would not pass may make a rewrite stumble
+        _check(sources.parse(path), path)
+        raise UsageError(f"{path}: not a valid ONNX model ({type(error).__name__}); export it again") from None
+    _check(model, path)
+    return model
+
+
+def witness_model(path: Path) -> onnx.ModelProto:
+    """The model for onnxruntime: as the file has it, or as `load` gives it if it holds nodes that onnxruntime does not know
+    or computes with integer kernels, which saturate their sums of uint8 times int8 on some processors."""
+    model = sources.parse(path)
+    theirs = any(node.domain not in _OURS or node.op_type in INTEGER_KERNELS for node in model.graph.node)
+    return load(path) if theirs else model
+
+
+def unknown_nodes(model: onnx.ModelProto) -> Sequence[onnx.NodeProto]:
+    """Nodes, those inside loops included, that no operator reads and that are not constant."""
+    known = (*operators.by_onnx_type(), *STRUCTURAL)
+
+    def strange(node: onnx.NodeProto) -> bool:
+        return node.domain not in _OURS or node.op_type not in known
+
+    found = [node for node in model.graph.node if strange(node)]
     # Constant sub-graphs (Shape, Gather, ... behind a Reshape) are evaluated by onnx itself, see Constants.fold.
-    if unknown:
+    if found:
         foldable = _foldable(model)
-        unknown = [n for n in unknown if not set(n.output[:1]) & foldable]
-    inner = [n for body in bodies for n in body.node]
-    unknown += [n for n in inner if n.domain not in ("", "ai.onnx") or n.op_type not in (*known, *STRUCTURAL)]
-    if unknown:
-        listed = "; ".join(
-            f"{n.name or ', '.join(n.output)}: {n.domain + '.' if n.domain else ''}{n.op_type}" for n in unknown[:10]
-        )
-        raise UnsupportedError(
-            f"{path}: operators that are not supported: {listed}. `lamella operators` lists what is; "
-            "leave them outside the exported network or replace them"
-        )
+        found = [node for node in found if not set(node.output[:1]) & foldable]
+    inner = [n for node in model.graph.node for body in [_body(node)] if body is not None for n in body.node]
+    return [*found, *(node for node in inner if strange(node))]
+
+
+def _check(model: onnx.ModelProto, path: Path) -> None:
+    """onnx's checker; nodes that nobody knows are taken for another domain's, so that they do not stop it."""
+    strange = unknown_nodes(model)
+    if strange:
+        copy = onnx.ModelProto()
+        copy.CopyFrom(model)
+        model = copy
+        for node in unknown_nodes(model):
+            node.domain = "unknown"
+        model.opset_import.append(onnx.helper.make_opsetid("unknown", 1))
     try:
         onnx.checker.check_model(model)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        try:
+            reason = str(error).strip().splitlines()[0]
+        except (IndexError, UnicodeDecodeError):
+            reason = type(error).__name__
         raise UsageError(f"{path}: not a valid ONNX model: {reason}; export it again") from None
-    return model
 
 
 def _body(node: onnx.NodeProto) -> onnx.GraphProto | None:
@@ -67,6 +84,7 @@ def _foldable(model: onnx.ModelProto) -> set[str]:
     """Tensors that are constant once the batch is 1: results of nodes fed by constants, and shapes."""
     constant = {t.name for t in model.graph.initializer} | {""}
     for node in model.graph.node:
-        if node.op_type == "Shape" or (node.op_type != "DequantizeLinear" and all(i in constant for i in node.input)):
+        computable = node.domain in _OURS and node.op_type != "DequantizeLinear"
+        if node.op_type == "Shape" or (computable and all(i in constant for i in node.input)):
             constant.update(node.output)
     return constant

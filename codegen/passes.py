@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from lamella.codegen import choose, operators
+from lamella.codegen import operators, order, stream_search
 from lamella.codegen.ir import Graph, Node, Requant, Target, body_of
 from lamella.codegen.operators import slice as slicing
 from lamella.codegen.operators.conv2d import Conv2d, Pool
 from lamella.codegen.operators.section import ALIGN, Section
 
 
-def lower(graph: Graph, target: Target, optimize: str) -> Graph:
-    """The graph as it will be emitted: every node that runs has a kernel."""
-    return choose.choose_kernels(_simplified(graph), target, optimize)
+def lower(graph: Graph, target: Target, optimize: str, by_row: bool = False, arena: int | None = None) -> Graph:
+    """The graph as it will be emitted: every node that runs has a kernel. by_row: the input arrives row by row. arena: bytes
+    that tensors and scratch may take."""
+    return stream_search.choose_with_strips(_simplified(graph), target, optimize, by_row, arena)
 
 
 def _simplified(graph: Graph) -> Graph:
@@ -79,8 +80,9 @@ def fold_pads(graph: Graph) -> Graph:
     """A padding with the zero point moves into the convolution behind it."""
 
     def fold(graph: Graph, pad: Node, node: Node) -> Node | None:
-        zero = graph.tensors[pad.inputs[0]].quantization.zero
-        if pad.op != "pad2d" or node.op != "conv2d" or pad.attributes.value != zero:
+        if pad.op != "pad2d" or node.op != "conv2d":
+            return None
+        if pad.attributes.value != graph.tensors[pad.inputs[0]].quantization.zero:
             return None
         window = node.attributes.window
         pads = tuple(a + b for a, b in zip(window.pads, pad.attributes.pads, strict=True))
@@ -150,6 +152,8 @@ def fuse_pooling(graph: Graph) -> Graph:
             return None
         if shape[2:] != w.out_size((rows, cols)) or getattr(a, "by_count", False):
             return None
+        if node.op == "avgpool2d" and shape[2:] == (1, 1) and conv.attributes.pixel_by_pixel:
+            return None  # its pixels lie one behind the other: faster in one run, and it can work where its input lies
         pool = Pool("max", w) if node.op == "maxpool2d" else Pool("average", w, a.requant)
         return replace(conv, output=node.output, attributes=replace(conv.attributes, pool=pool))
 
@@ -164,6 +168,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_pooling,
     find_sections,
     remove_unused,
+    order.best_order,
 )
 
 

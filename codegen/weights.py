@@ -1,7 +1,7 @@
 """What convolution and dense layers share: their levels in the weight formats, and what reading them costs."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,12 +26,17 @@ def matrix(levels: np.ndarray) -> np.ndarray:
     return levels.reshape(levels.shape[0], -1)
 
 
-def candidates(levels: np.ndarray) -> Iterator[Packed]:
+def candidates(levels: np.ndarray) -> tuple[Packed, ...]:
     """Every format that holds the levels, with exact sizes."""
     rows = matrix(levels)
-    for record in formats.formats().values():
-        if record.fits(rows):
-            yield Packed(record, record.size(rows), record.steps(rows))
+    return _candidates(np.ascontiguousarray(rows).tobytes(), rows.dtype, rows.shape)
+
+
+@lru_cache(maxsize=256)
+def _candidates(content: bytes, dtype: np.dtype, shape: tuple[int, int]) -> tuple[Packed, ...]:
+    rows = np.frombuffer(content, dtype).reshape(shape)
+    able = (record for record in formats.formats().values() if record.fits(rows))
+    return tuple(Packed(record, record.size(rows), record.steps(rows)) for record in able)
 
 
 def unpack_work(packed: Packed, levels: np.ndarray, times: int, calls: int) -> dict[str, float]:

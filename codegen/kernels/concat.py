@@ -25,7 +25,7 @@ def _describe(graph: Graph, node: Node) -> Struct:
     parts = []
     for k, (name, q) in enumerate(zip(node.inputs, a.requants, strict=True)):
         x = graph.tensors[name]
-        fields = {"bytes": prod(x.shape[a.axis :])}
+        fields = {"bytes": x.bytes // prod(x.shape[: a.axis])}
         if q is not None:
             fields |= {"rescale": 1, "in_zero": x.quantization.zero, "q": structs.requant(q, prefix=f"part{k}_")}
         parts.append(Struct("", fields))

@@ -19,7 +19,11 @@ def _tile(graph: Graph, node: Node, together: int) -> conv2d_mac.Tile:
 def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
     # Cores without the long multiplication have eight registers for everything but additions.
     tile = _tile(graph, node, 2 if "long_multiply" in target.features else 1)
-    return conv2d_mac.options(graph, node, _LAYOUT, tile, conv2d_mac.inside(graph, node))
+    inside = conv2d_mac.inside(graph, node)
+    if inside:
+        yield from conv2d_mac.options(graph, node, _LAYOUT, tile, in_place=True)
+    if not inside or node.attributes.pixel_by_pixel:  # from a copy, so that the result may lie on the input
+        yield from conv2d_mac.options(graph, node, _LAYOUT, tile)
 
 
 def _describe(graph: Graph, node: Node) -> Struct:

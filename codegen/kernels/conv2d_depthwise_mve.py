@@ -8,6 +8,7 @@ from lamella.codegen.cdata import Struct, Symbol
 from lamella.codegen.ir import Choice, Graph, Node, Target
 from lamella.codegen.kernels import conv2d_shape
 from lamella.codegen.kernels.conv2d_mac import band_rows_of
+from lamella.codegen.kernels.depthwise import reaches_done_channels
 from lamella.codegen.kernels.record import Kernel
 from lamella.codegen.operators.conv2d import Conv2d, conv_size
 
@@ -45,6 +46,7 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
                     scratch,
                     p.bytes,
                     {**work, **decoding},
+                    overwrites=reaches_done_channels(graph, node, band_rows),
                 )
 
 

@@ -58,7 +58,15 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
         parameters = {"band_rows": band_rows, "in_place": 0, "together": 1, "taps": 1, "capacity": capacity}
         for p in packed:
             decoding = weights.unpack_work(p, levels, times=len(g.bands), calls=len(g.bands) * levels.shape[0])
-            yield Choice(_LAYOUT.function, p.format.name, parameters, g.scratch_bytes, p.bytes, {**work, **decoding})
+            yield Choice(
+                _LAYOUT.function,
+                p.format.name,
+                parameters,
+                g.scratch_bytes,
+                p.bytes,
+                {**work, **decoding},
+                overwrites=node.attributes.pixel_by_pixel,
+            )
 
 
 def _describe(graph: Graph, node: Node) -> Struct:

@@ -129,7 +129,15 @@ def options(graph: Graph, node: Node, layout: Layout, tile: Tile, in_place: bool
         work = conv2d_mac_work.of_lines(graph, node, layout, tile, g, in_place)
         for p in packed:
             decoding = weights.unpack_work(p, a.levels, times=len(g.bands), calls=len(g.bands) * a.levels.shape[0])
-            yield Choice(layout.function, p.format.name, parameters, g.scratch_bytes, p.bytes, {**work, **decoding})
+            yield Choice(
+                layout.function,
+                p.format.name,
+                parameters,
+                g.scratch_bytes,
+                p.bytes,
+                {**work, **decoding},
+                overwrites=not in_place and a.pixel_by_pixel,  # the band is copied before results are written
+            )
 
 
 def taps(graph: Graph, node: Node, able: tuple[int, ...]) -> int:

@@ -100,7 +100,15 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
                 decoding = {} if in_place else weights.unpack_work(p, a.levels, bands, bands * a.levels.shape[0])
                 scratch = g.scratch_bytes + (0 if in_place else 2 * a.levels[0].size)
                 parameters = {"band_rows": band_rows, "flat": int(flat)}
-                yield Choice("lam_conv2d_mve", p.format.name, parameters, scratch, p.bytes, {**work, **decoding})
+                yield Choice(
+                    "lam_conv2d_mve",
+                    p.format.name,
+                    parameters,
+                    scratch,
+                    p.bytes,
+                    {**work, **decoding},
+                    overwrites=a.pixel_by_pixel,  # the band is copied before results are written
+                )
 
 
 def _inside(start: int, step: int, n: int, size: int) -> int:
@@ -183,11 +191,13 @@ def _work(graph: Graph, node: Node, g: Geometry, band_rows: int, flat: bool, in_
         )
         work |= {name: out_c * count for name, count in storing.items()}
     if a.pool:
-        quick = not average and pool.kernel[1] == pool.stride[1] == 2
-        windows = out_c * y.shape[3] * rows
+        quick = y.shape[3] // 4 if not average and pool.kernel[1] == pool.stride[1] == 2 else 0  # four windows at a time
+        windows = out_c * rows * (y.shape[3] - 4 * quick)
+        work["pooled"] = 2 * pairs * sum(pooled) * y.shape[3]
         work[f"{a.pool.kind}_row"] = out_c * rows
-        work["max_pairs" if quick else f"{a.pool.kind}_window"] = windows
-        work[f"{a.pool.kind}_pixel"] = 0 if quick else windows * pool.kernel[1]
+        work["max_four"] = out_c * rows * quick
+        work[f"{a.pool.kind}_window"] = windows
+        work[f"{a.pool.kind}_pixel"] = windows * pool.kernel[1]
     return {f"lam_conv2d_mve.{name}": count for name, count in work.items() if count}
 
 

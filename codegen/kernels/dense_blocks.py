@@ -60,19 +60,27 @@ def block_kernel(
         padded, chunks = units * blocks.cols, -(-units // chunk_of(a.levels))
         calls = rows // GROUP * (GROUP // (blocks.rows * together)) + -(-(rows % GROUP) // (blocks.rows * together))
         prepare = "lam_dense_widened" if wide else "lam_dense_padded"
+        groups = -(-rows // GROUP)
         work = {
             f"{function}.call": 1,
-            "lam_dense_blocks.group": vectors * -(-rows // GROUP),
-            "lam_dense_blocks.chunk": vectors * -(-rows // GROUP) * chunks,
+            "lam_dense_blocks.group": vectors * groups,
+            "lam_dense_blocks.chunk": vectors * groups * chunks,
             f"{function}.block": vectors * calls * chunks,
             f"{function}.unit": vectors * calls * units,
             f"lam_dense_store.{dense_shape.stored(a.requant)}": vectors * rows,
-            f"{prepare}.call": vectors,
-            f"{prepare}.input": vectors * cols,
-            f"{prepare}.filled": vectors * (padded - cols),
         }
-        scratch = 2 * padded if wide else padded if padded > cols else 0
-        yield Choice(function, name, scratch_bytes=scratch, weight_bytes=record.size(a.levels), work=work)
+        size = record.size(a.levels)
+        for by_pieces in (False, True) if wide and chunks > 1 else (False,):
+            # By pieces: for each group of rows; before that the inputs are summed, which takes about as long as to prepare them.
+            times = groups if by_pieces else 1
+            preparing = {
+                f"{prepare}.call": vectors * times * (chunks if by_pieces else 1),
+                f"{prepare}.input": vectors * (times + by_pieces) * cols,
+                f"{prepare}.filled": vectors * times * (padded - cols),
+            }
+            columns = chunk_of(a.levels) * blocks.cols if by_pieces else padded
+            scratch = 2 * columns if wide else padded if padded > cols else 0
+            yield Choice(function, name, {"by_pieces": int(by_pieces)}, scratch, size, {**work, **preparing})
 
     def describe(graph: Graph, node: Node) -> Struct:
         levels = node.attributes.levels
@@ -81,6 +89,7 @@ def block_kernel(
             "weights": weights.array(levels, name),
             "units": blocks.units(levels.shape[1]),
             "chunk": chunk_of(levels),
+            "by_pieces": node.choice.parameters["by_pieces"],
         }
         return Struct("lam_dense_blocks_desc", fields)
 

@@ -17,7 +17,7 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
     a: Dense = node.attributes
     vectors = dense_shape.batch(graph, node)
     rows, cols = a.levels.shape
-    by_rows = a.requant.multiplier.size > 1 and not (a.requant.shift != 32).any()
+    wide = bool((a.requant.shift != 32).any())
     for packed in weights.candidates(a.levels):
         if packed.format.name == "int8":
             work = {
@@ -25,7 +25,7 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
                 "four": vectors * (rows // 4),
                 "four_16": vectors * (rows // 4) * -(-cols // 16),
                 "block": vectors * -(-rows // KEPT),
-                "stored" if by_rows else "apart": vectors * (-(-rows // 4) if by_rows else rows),
+                "apart" if wide else "stored": vectors * (rows if wide else -(-rows // 4)),
                 "one": vectors * (rows % 4),
                 "one_16": vectors * (rows % 4) * -(-cols // 16),
             }

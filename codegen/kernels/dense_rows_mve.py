@@ -18,14 +18,14 @@ KEPT = 32  # LAM_KEPT
 def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
     a: Dense = node.attributes
     (rows, cols), vectors = a.levels.shape, dense_shape.batch(graph, node)
-    by_rows = a.requant.multiplier.size > 1 and not (a.requant.shift != 32).any()
+    wide = bool((a.requant.shift != 32).any())
     work = {
         "call": 1,
         "sum_16": vectors * -(-cols // 16),
         "block": vectors * -(-rows // KEPT),
         "four": vectors * -(-rows // 4),
         "four_16": vectors * -(-rows // 4) * -(-cols // 16),
-        "stored" if by_rows else "apart": vectors * (-(-rows // 4) if by_rows else rows),
+        "apart" if wide else "stored": vectors * (rows if wide else -(-rows // 4)),
     }
     work = {f"lam_dense_rows_mve.{name}": count for name, count in work.items()}
     for name in BITS:

@@ -30,7 +30,16 @@ def kernel(function: str, suits: Callable[[Conv2d], bool], sources: tuple[str, .
                     packed, a.levels, times=1, calls=graph.tensors[node.inputs[0]].shape[1]
                 )
                 scratch = scratch_bytes(graph, node, band_rows)
-                yield Choice(function, packed.format.name, {"band_rows": band_rows}, scratch, packed.bytes, work)
+                parameters = {"band_rows": band_rows}
+                yield Choice(
+                    function,
+                    packed.format.name,
+                    parameters,
+                    scratch,
+                    packed.bytes,
+                    work,
+                    overwrites=reaches_done_channels(graph, node, band_rows),
+                )
 
     return Kernel(
         function=function,
@@ -58,6 +67,13 @@ def _band(graph: Graph, node: Node, band_rows: int) -> tuple[int, int, int]:
     line = -(-conv_size(graph, node)[1] // TILE) * TILE
     pitch = (line - 1) * w.stride[1] + w.reach(1)
     return line, pitch + pitch % 2, (band_rows - 1) * w.stride[0] + w.reach(0)
+
+
+def reaches_done_channels(graph: Graph, node: Node, band_rows: int) -> bool:
+    """Whether a channel's result may be written where the channel was: it is in scratch as a whole, and a result that is
+    smaller only reaches channels that are done with."""
+    x, y = graph.tensors[node.inputs[0]], graph.tensors[node.output]
+    return x.shape[1] == y.shape[1] and y.bytes <= x.bytes and band_rows >= y.shape[2]
 
 
 def _bands(rows: int) -> list[int]:

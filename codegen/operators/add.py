@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lamella import requant
 from lamella.codegen.ir import Graph, Node, Tensor
-from lamella.codegen.operators import sampling, table
+from lamella.codegen.operators import broadcast, sampling, table
 from lamella.codegen.operators.record import Operator
 
 
@@ -20,13 +20,11 @@ class Add:
 
 
 def read(reader, node) -> None:
-    """ONNX Add and Sub of two quantised activations, or of one and a constant number."""
-    if table.read_with_number(reader, node):
+    """ONNX Add and Sub of two quantised activations, or of one and constants."""
+    if table.read_with_number(reader, node) or broadcast.read_with_array(reader, node):
         return
     reader.attributes(node)
-    a, b = reader.activation(node, 0), reader.activation(node, 1)
-    if a.shape != b.shape:
-        raise reader.unsupported(node, f"shapes {a.shape} and {b.shape}; broadcasting is not supported")
+    a, b = broadcast.activations(reader, node)
     sink = reader.sink(node)
     y = sink.quantization
     try:
@@ -71,7 +69,7 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="add",
-    title="sum and difference of two activations of one shape",
+    title="sum and difference of two activations, or of one and constants",
     onnx=("Add", "Sub"),
     read=read,
     reference=reference,

@@ -20,9 +20,19 @@ class AvgPool2d:
 
 
 def read(reader, node) -> None:
-    """ONNX AveragePool, GlobalAveragePool, ReduceMean over rows and columns."""
+    """ONNX AveragePool, GlobalAveragePool, ReduceMean over axes side by side."""
+    if node.op_type == "ReduceMean":
+        x, window, shape = windows.reduced(reader, node)
+        sink = reader.sink(node)
+        requant = reader.requant(
+            node, x.quantization.scale, 1.0 / np.array([window.kernel[0] * window.kernel[1]]), sink
+        )
+        inner = (1, x.shape[1], *window.out_size(x.shape[2:]))
+        y = reader.add_hidden("avgpool2d", node, [x], inner, sink.quantization, AvgPool2d(window, False, requant))
+        reader.view(node, y, shape, node.output[0])
+        return
     x = windows.image(reader, node)
-    ceil_mode, include_pad, keep = False, True, True
+    ceil_mode, include_pad = False, True
     if node.op_type == "AveragePool":
         a = reader.attributes(
             node,
@@ -38,13 +48,6 @@ def read(reader, node) -> None:
         ceil_mode, include_pad = bool(a["ceil_mode"]), bool(a["count_include_pad"])
     else:
         window = Window(x.shape[2:])
-        if node.op_type == "ReduceMean":
-            a = reader.attributes(node, axes=None, keepdims=1, noop_with_empty_axes=0)
-            axes = reader.constant(node, 1, a["axes"])
-            rank = len(reader.activation(node, 0).shape)
-            if axes is None or sorted(int(v) % rank for v in axes) != list(range(2, rank)):
-                raise reader.unsupported(node, f"axes {axes}; the mean over all axes behind the channels is supported")
-            keep = bool(a["keepdims"])
     if window.pads[0] >= window.reach(0) or window.pads[1] >= window.reach(1):
         raise reader.unsupported(node, "padding as large as the window")
     out = window.out_size(x.shape[2:], ceil_mode)
@@ -60,7 +63,7 @@ def read(reader, node) -> None:
     sink = reader.sink(node)
     counts = np.arange(1, area + 1) if by_count else np.array([area])
     attributes = AvgPool2d(window, by_count, reader.requant(node, x.quantization.scale, 1.0 / counts, sink))
-    shape = (1, x.shape[1], *out) if keep else (1, x.shape[1])
+    shape = (1, x.shape[1], *out)
     windows.add(reader, "avgpool2d", node, x, shape, sink.quantization, attributes)
 
 
@@ -118,7 +121,7 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="avgpool2d",
-    title="average pooling, also global",
+    title="average pooling, also global; means over axes side by side",
     onnx=("AveragePool", "GlobalAveragePool", "ReduceMean"),
     read=read,
     reference=reference,

@@ -48,8 +48,9 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
 
     parts = []
     for x, name, q in zip(inputs, node.inputs, node.attributes.requants, strict=True):
-        acc = x.to(torch.int64) - graph.tensors[name].quantization.zero
-        parts.append(x if q is None else exact.requantize(acc, q))
+        if q is not None:
+            x = exact.requantize(x.to(torch.int64) - graph.tensors[name].quantization.zero, q)
+        parts.append(x)
     return torch.cat(parts, dim=node.attributes.axis)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lamella import requant
 from lamella.codegen import weights
 from lamella.codegen.ir import Graph, Node, Requant, Tensor
 from lamella.codegen.operators import sampling, windows
@@ -33,9 +34,20 @@ class Conv2d:
     requant: Requant
     pool: Pool | None = None
 
+    @property
+    def pixel_by_pixel(self) -> bool:
+        """Whether a pixel of the result depends on the same pixel of the input, in all its channels, and on no other."""
+        w = self.window
+        return self.pool is None and self.groups == 1 and w.kernel == w.stride == (1, 1) and not any(w.pads)
+
 
 def read(reader, node) -> None:
-    """ONNX Conv."""
+    """ONNX Conv; ConvTranspose too, as a convolution."""
+    if node.op_type != "Conv":
+        from lamella.codegen.operators import broadcast, transposed_conv
+
+        (transposed_conv.read if node.op_type == "ConvTranspose" else broadcast.read_batch_normalization)(reader, node)
+        return
     a = reader.attributes(node, kernel_shape=None, strides=None, dilations=None, pads=None, auto_pad="NOTSET", group=1)
     x = windows.image(reader, node)
     w = reader.weights(node, 1)
@@ -56,14 +68,33 @@ def read(reader, node) -> None:
     window = windows.read_window(reader, node, a, w.levels.shape[2:], x.shape[2:])
     levels = w.levels if rank == 4 else w.levels[:, :, None]
     out_c = w.levels.shape[0]
-    bias = reader.bias(node, 2, out_c, x.quantization.scale, w.scales)
+    scales, bias = w.scales, reader.bias(node, 2, out_c, x.quantization.scale, w.scales)
+    output, normalization = node.output[0], reader.only_consumer(node.output[0])
+    if normalization is not None and normalization.op_type == "BatchNormalization":
+        levels, scales, bias = _normalized(reader, normalization, levels, scales, bias, x.quantization.scale)
+        reader.absorb_behind(normalization, output)
+        output = normalization.output[0]
     weights.refuse_overflow(reader, node, levels, bias, x.quantization.zero)
-    sink = reader.sink(node)
+    sink = reader.sink(node, output)
     attributes = Conv2d(
-        levels, w.scales, bias, window, a["group"], reader.requant(node, x.quantization.scale, w.scales, sink)
+        levels, scales, bias, window, a["group"], reader.requant(node, x.quantization.scale, scales, sink)
     )
     shape = (1, out_c, *window.out_size(x.shape[2:]))
     windows.add(reader, "conv2d", node, x, shape, sink.quantization, attributes)
+
+
+def _normalized(reader, node, levels: np.ndarray, scales: np.ndarray, bias: np.ndarray, x_scale: float):
+    """Levels, scales and bias of a convolution with the BatchNormalization behind it."""
+    from lamella.codegen.operators import broadcast
+
+    factor, offset = broadcast.batch_normalization(reader, node, len(bias))
+    if (factor == 0).any():
+        raise reader.unsupported(node, "a channel whose scale is zero; remove the channel")
+    real = bias * (float(np.float32(x_scale)) * np.broadcast_to(scales, bias.shape).astype(np.float64))
+    scales = (np.broadcast_to(scales, bias.shape) * np.abs(factor)).astype(np.float32)
+    signs = np.where(factor < 0, -1, 1).astype(levels.dtype)
+    levels = levels * signs.reshape(-1, *[1] * (levels.ndim - 1))
+    return levels, scales, requant.quantize_bias(real * factor + offset, x_scale, scales)
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:
@@ -146,7 +177,7 @@ def sample(draw) -> Graph:
 OPERATOR = Operator(
     name="conv2d",
     title="1-D and 2-D convolution: any kernel, stride, dilation, padding, groups; depthwise; fused pooling",
-    onnx=("Conv",),
+    onnx=("Conv", "ConvTranspose", "BatchNormalization"),
     read=read,
     reference=reference,
     macs=macs,

@@ -7,7 +7,7 @@ import numpy as np
 
 from lamella.codegen import weights
 from lamella.codegen.ir import Graph, Node, Requant, Tensor
-from lamella.codegen.operators import sampling
+from lamella.codegen.operators import matmul, sampling
 from lamella.codegen.operators.record import Operator
 
 
@@ -29,13 +29,16 @@ def read(reader, node) -> None:
             raise reader.unsupported(node, "alpha, beta other than 1, or transA; fold them into weights and bias")
     else:
         a = {**reader.attributes(node), "transB": 0}
-    x = reader.activation(node, 0)
+    if node.op_type == "MatMul" and not reader.is_constant(node.input[1]):
+        matmul.read(reader, node)
+        return
+    x = reader.activation(node, 0, rows=node.op_type == "Gemm")
     w = reader.weights(node, 1)
     levels, axis = (w.levels, w.axis) if a["transB"] else (w.levels.T, 1 - w.axis)
     if (
         levels.ndim != 2
         or len(x.shape) < 2
-        or (node.op_type == "Gemm" and len(x.shape) != 2)
+        or (node.op_type == "Gemm" and len(x.shape) != 2 + reader.is_rows(x))
         or x.shape[-1] != levels.shape[1]
     ):
         raise reader.unsupported(node, f"weights of shape {w.levels.shape} for an input of shape {x.shape}")

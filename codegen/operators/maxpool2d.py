@@ -16,7 +16,13 @@ class MaxPool2d:
 
 
 def read(reader, node) -> None:
-    """ONNX MaxPool, one output; GlobalMaxPool."""
+    """ONNX MaxPool, one output; GlobalMaxPool; ReduceMax over axes side by side."""
+    if node.op_type == "ReduceMax":
+        x, window, shape = windows.reduced(reader, node)
+        inner = (1, x.shape[1], *window.out_size(x.shape[2:]))
+        y = reader.add_hidden("maxpool2d", node, [x], inner, x.quantization, MaxPool2d(window))
+        reader.view(node, y, shape, node.output[0])
+        return
     x = windows.image(reader, node)
     if node.op_type == "GlobalMaxPool":
         window, ceil_mode = Window(x.shape[2:]), False
@@ -71,7 +77,7 @@ def sample(draw) -> Graph:
 OPERATOR = Operator(
     name="maxpool2d",
     title="maximum pooling, also global",
-    onnx=("MaxPool", "GlobalMaxPool"),
+    onnx=("MaxPool", "GlobalMaxPool", "ReduceMax"),
     read=read,
     reference=reference,
     sample=sample,

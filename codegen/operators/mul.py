@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lamella.codegen.ir import Graph, Node, Requant, Tensor
-from lamella.codegen.operators import sampling, table
+from lamella.codegen.operators import broadcast, sampling, table
 from lamella.codegen.operators.record import Operator
 
 
@@ -15,13 +15,11 @@ class Mul:
 
 
 def read(reader, node) -> None:
-    """ONNX Mul of two quantised activations, or of one and a constant number."""
-    if table.read_with_number(reader, node):
+    """ONNX Mul of two quantised activations, or of one and constants."""
+    if table.read_with_number(reader, node) or broadcast.read_with_array(reader, node):
         return
     reader.attributes(node)
-    a, b = reader.activation(node, 0), reader.activation(node, 1)
-    if a.shape != b.shape:
-        raise reader.unsupported(node, f"shapes {a.shape} and {b.shape}; broadcasting is not supported")
+    a, b = broadcast.activations(reader, node)
     sink = reader.sink(node)
     requant = reader.requant(node, a.quantization.scale, b.quantization.scale, sink)
     reader.add("mul", node, [a, b], a.shape, sink.quantization, Mul(requant))
@@ -50,7 +48,7 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="mul",
-    title="product of two activations of one shape, element by element",
+    title="product of two activations, or of one and constants, element by element",
     onnx=("Mul",),
     read=read,
     reference=reference,

@@ -7,6 +7,7 @@ import numpy as np
 from lamella.codegen.ir import Graph, Node, Requant, Tensor
 from lamella.codegen.operators import sampling
 from lamella.codegen.operators.record import Operator
+from lamella.errors import UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,19 @@ def attributes(reader, node, x: Tensor, sink) -> Rescale:
 
 def read(reader, node) -> None:
     """ONNX Relu and Clip that stand alone; the others are folded into the operator before them."""
-    x = reader.activation(node, 0)
-    sink = reader.sink(node)
+    from lamella.codegen.operators import table  # which is made of this one among others
+
+    if node.input[0] in reader.deferred:
+        table.clamped(reader, node, *reader.bounds(node))
+        return
+    x = reader.activation(node, 0, rows=True)
+    try:
+        sink = reader.sink(node)
+    except UnsupportedError:
+        if not table.begins(reader, node):
+            raise
+        table.clamped(reader, node, *reader.bounds(node))
+        return
     low, high = reader.clip_bounds(node, sink.quantization)
     sink = replace(sink, low=max(low, sink.low), high=min(high, sink.high))
     reader.add("rescale", node, [x], x.shape, sink.quantization, attributes(reader, node, x, sink))

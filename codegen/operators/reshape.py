@@ -1,6 +1,6 @@
 """Another shape for the same bytes: Reshape, Flatten, Squeeze, Unsqueeze. Costs nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from lamella.codegen.ir import Graph, Node, Tensor
@@ -15,8 +15,8 @@ class Reshape:
 
 def read(reader, node) -> None:
     """ONNX Reshape, Flatten, Squeeze, Unsqueeze."""
-    x = reader.activation(node, 0)
-    shape = _SHAPES[node.op_type](reader, node, x)
+    x = reader.activation(node, 0, rows=True)
+    shape = _SHAPES[node.op_type](reader, node, replace(x, shape=x.shape[1:]) if reader.is_rows(x) else x)
     if prod(shape) != x.bytes or any(d < 1 for d in shape):
         raise reader.unsupported(node, f"shape {tuple(shape)} for an input of shape {x.shape}")
     reader.add("reshape", node, [x], tuple(shape), x.quantization, Reshape())

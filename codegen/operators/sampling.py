@@ -7,14 +7,20 @@ from lamella.codegen.operators.windows import Window
 def graph(op: str, inputs: list[Tensor], output: Tensor, attributes) -> Graph:
     """A graph of one node."""
     node = Node(op, op, tuple(t.name for t in inputs), output.name, attributes)
-    ports = tuple(Port(t.name, t.name, "uint8", "uint8") for t in dict.fromkeys(inputs))
+    tensors = {t.name: t for t in (*inputs, output)}
     return Graph(
         f"one_{op}",
-        ports,
-        (Port(output.name, output.name, "uint8", "uint8"),),
-        {t.name: t for t in (*inputs, output)},
+        tuple(port(tensors[name]) for name in dict.fromkeys(node.inputs)),
+        (port(output),),
+        tensors,
         (node,),
     )
+
+
+def port(tensor: Tensor) -> Port:
+    """A tensor as input or output of a model."""
+    kind = "float32" if tensor.is_float else "uint8"
+    return Port(tensor.name, tensor.name, kind, kind)
 
 
 def window(draw, pads: bool) -> Window:

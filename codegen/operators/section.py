@@ -17,10 +17,6 @@ class Section:
     start: int
 
 
-def _never_read(reader, node) -> None:
-    raise TypeError("a section is no operator of ONNX")
-
-
 def reference(graph: Graph, node: Node, inputs: list) -> object:
     """The same values."""
     y = graph.tensors[node.output]
@@ -39,8 +35,6 @@ def sample(draw) -> Graph:
 OPERATOR = Operator(
     name="section",
     title="a slice that lies in one piece: no copy",
-    onnx=(),
-    read=_never_read,
     reference=reference,
     sample=sample,
     is_view=True,

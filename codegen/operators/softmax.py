@@ -6,7 +6,7 @@ from math import floor
 import numpy as np
 
 from lamella.codegen.ir import Graph, Node, Quantization, Tensor
-from lamella.codegen.operators import sampling
+from lamella.codegen.operators import sampling, transpose
 from lamella.codegen.operators.record import Operator
 
 
@@ -24,11 +24,17 @@ def table(x_scale: float) -> np.ndarray:
 
 
 def read(reader, node) -> None:
-    """ONNX Softmax over the last axis."""
-    axis = reader.attributes(node, axis=-1)["axis"]
+    """ONNX Softmax along any axis but the batch."""
     x = reader.activation(node, 0)
-    if axis % len(x.shape) != len(x.shape) - 1:
-        raise reader.unsupported(node, f"axis {axis}; the last axis is supported")
+    old = reader.opset() < 13  # then all axes from `axis` on were one
+    axis = reader.attributes(node, axis=1 if old else -1)["axis"]
+    axis %= len(x.shape)
+    if old and axis != 0 and axis != len(x.shape) - 1:
+        raise reader.unsupported(
+            node, f"axis {axis} of {len(x.shape)} as before opset 13; convert to opset 13 or later"
+        )
+    if axis == 0:
+        raise reader.unsupported(node, "axis 0; any axis but the batch is supported")
     sink = reader.sink(node)
     inverse = 1.0 / sink.quantization.scale
     multiplier = floor(inverse + 0.5)
@@ -38,7 +44,16 @@ def read(reader, node) -> None:
         )
     if (sink.low, sink.high) != (0, 255):
         raise reader.unsupported(node, "a clip behind it; remove it")
-    reader.add("softmax", node, [x], x.shape, sink.quantization, Softmax(table(x.quantization.scale), multiplier))
+    y, attributes = sink.quantization, Softmax(table(x.quantization.scale), multiplier)
+    if axis == len(x.shape) - 1:
+        reader.add("softmax", node, [x], x.shape, y, attributes)
+        return
+    others = [k for k in range(len(x.shape)) if k != axis]
+    moved = tuple(x.shape[k] for k in (*others, axis))
+    back = [others.index(k) if k != axis else len(others) for k in range(len(x.shape))]
+    last = transpose.permuted(reader, node, x, x.shape, [*others, axis], moved, None)
+    result = reader.add_hidden("softmax", node, [last], moved, y, attributes)
+    transpose.permuted(reader, node, result, moved, back, x.shape, node.output[0])
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:
@@ -63,7 +78,7 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="softmax",
-    title="softmax over the last axis",
+    title="softmax along any axis but the batch",
     onnx=("Softmax",),
     read=read,
     reference=reference,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamella import tables
-from lamella.codegen.ir import Graph, Node, Tensor
-from lamella.codegen.operators import sampling
+from lamella.codegen.ir import Graph, Node, Sink, Tensor
+from lamella.codegen.operators import broadcast, sampling
 from lamella.codegen.operators.record import Operator
+from lamella.errors import UnsupportedError
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -58,7 +59,11 @@ WITH_NUMBER: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "Mul": np.multiply,
     "Div": np.divide,
     "Pow": np.power,
+    "Max": np.maximum,
+    "Min": np.minimum,
 }
+#: What a result that is not quantised may go to: all that a formula may hold, and its end.
+IN_FORMULAS = frozenset({*FUNCTIONS, *WITH_NUMBER, "PRelu", "Relu", "Clip", "QuantizeLinear"})
 
 
 @dataclass(frozen=True)
@@ -69,50 +74,130 @@ class Table:
     function: str
 
 
+@dataclass(frozen=True)
+class Formula:
+    """A function of one activation that the file does not quantise: part of a longer formula (x * clip(x + 3, 0, 6) / 6).
+
+    Readers of it go on with the formula; the QuantizeLinear at its end makes one table of it.
+    """
+
+    x: Tensor
+    function: tables.Function
+    name: str
+
+    def quantize(self, reader, node) -> None:
+        """The table, as what the input of a QuantizeLinear is."""
+        quantization, raw = reader.quantization(node)
+        _append(reader, node, self, Sink(quantization, raw=raw), node.input[0])
+
+
 def read(reader, node) -> None:
-    """ONNX operators of FUNCTIONS; Div and Pow with one constant number."""
-    if node.op_type in WITH_NUMBER:
-        if not read_with_number(reader, node):
-            raise reader.unsupported(node, "two activations; one of the inputs must be a constant number")
+    """ONNX operators of FUNCTIONS; Div, Pow, Max and Min with one constant number; PRelu with one slope."""
+    if node.op_type == "PRelu":
+        _prelu(reader, node)
         return
+    if node.op_type in WITH_NUMBER:
+        if read_with_number(reader, node) or (node.op_type == "Div" and broadcast.read_with_array(reader, node)):
+            return
+        if node.op_type in ("Max", "Min") and len(node.input) == 2 and not any(map(reader.is_constant, node.input)):
+            broadcast.read_extreme(reader, node)
+            return
+        raise reader.unsupported(node, "two activations; one of the inputs must be a constant number")
     defaults, function = FUNCTIONS[node.op_type]
     attributes = reader.attributes(node, **defaults)
-    _add(reader, node, reader.activation(node, 0), lambda x: function(x, **attributes), node.op_type.lower())
+    inner = _formula(reader, node, 0)
+    _add(reader, node, Formula(inner.x, lambda x: function(inner.function(x), **attributes), node.op_type.lower()))
 
 
 def read_with_number(reader, node) -> bool:
-    """Read a node of WITH_NUMBER if one of its inputs is a constant number; False if both are activations."""
-    constant = [reader.is_constant(name) for name in node.input]
-    if not any(constant):
+    """Read a node of WITH_NUMBER if its inputs are one activation, formulas of it, and constant numbers; else False."""
+    if len(node.input) != 2:
         return False
+    constant = [reader.is_constant(name) for name in node.input]
+    if not any(constant) and not any(name in reader.deferred for name in node.input):
+        return False
+    operands = []
+    for k in (0, 1):
+        if not constant[k]:
+            operands.append(_formula(reader, node, k))
+            continue
+        number = np.asarray(reader.constant(node, k), np.float64)
+        if number.size != 1 or number.ndim > 4:
+            return False
+        operands.append(float(number.reshape(())))
     reader.attributes(node)
-    k = constant.index(True)
-    number = np.asarray(reader.constant(node, k), np.float64)
-    if number.size != 1:
-        raise reader.unsupported(
-            node, f"a constant of shape {number.shape}; a number is supported, or a bias behind MatMul, Gemm and Conv"
-        )
-    operation, value = WITH_NUMBER[node.op_type], float(number.reshape(()))
-    name = node.op_type.lower()
-
-    def function(x: np.ndarray) -> np.ndarray:
-        return operation(value, x) if k == 0 else operation(x, value)
-
-    text = f"{value:g} {name} x" if k == 0 else f"x {name} {value:g}"
-    _add(reader, node, reader.activation(node, 1 - k), function, text)
+    formulas = [f for f in operands if isinstance(f, Formula)]
+    if len({f.x.name for f in formulas}) != 1:
+        raise reader.unsupported(node, "two activations of which one is not quantised; quantise both")
+    operation = WITH_NUMBER[node.op_type]
+    first, second = (f.function if isinstance(f, Formula) else _always(f) for f in operands)
+    words = [f.name if isinstance(f, Formula) else f"{f:g}" for f in operands]
+    text = f" {node.op_type.lower()} ".join(words)
+    _add(reader, node, Formula(formulas[0].x, lambda x: operation(first(x), second(x)), text))
     return True
 
 
-def _add(reader, node, x: Tensor, function: tables.Function, name: str) -> None:
-    sink = reader.sink(node)
-    y = sink.quantization
+def begins(reader, node) -> bool:
+    """Whether a node whose result is not quantised begins a formula, or goes on with one."""
+    readers = reader.consumers(node.output[0])
+    inside = all(n.op_type in IN_FORMULAS for n in readers)
+    return bool(readers) and inside and not reader.is_output(node.output[0])
+
+
+def clamped(reader, node, low: float | None, high: float | None) -> None:
+    """Relu or Clip as part of a formula."""
+    inner = _formula(reader, node, 0)
+    _add(reader, node, Formula(inner.x, lambda x: np.clip(inner.function(x), low, high), f"clip {inner.name}"))
+
+
+def _always(number: float) -> tables.Function:
+    return lambda x: np.full_like(x, number)
+
+
+def _formula(reader, node, index: int) -> Formula:
+    """An input as a function of an activation."""
+    found = reader.deferred.get(node.input[index])
+    return found or Formula(reader.activation(node, index, rows=True), lambda x: x, "x")
+
+
+def _prelu(reader, node) -> None:
+    reader.attributes(node)
+    slope = np.asarray(reader.constant(node, 1), np.float64)
+    if slope.size != 1 and (slope != slope.reshape(-1)[0]).any():
+        broadcast.read_slopes(reader, node, slope)
+        return
+    alpha = float(slope.reshape(-1)[0])
+    inner = _formula(reader, node, 0)
+
+    def function(x: np.ndarray) -> np.ndarray:
+        values = inner.function(x)
+        return np.where(values < 0, alpha * values, values)
+
+    _add(reader, node, Formula(inner.x, function, "prelu"))
+
+
+def _add(reader, node, formula: Formula) -> None:
+    """The table of a formula, or what becomes of it further on."""
+    try:
+        sink = reader.sink(node)
+    except UnsupportedError:
+        if not begins(reader, node):
+            raise
+        reader.deferred[node.output[0]] = formula
+        return
+    _append(reader, node, formula, sink, node.output[0])
+
+
+def _append(reader, node, formula: Formula, sink, output: str) -> None:
+    x, y = formula.x, sink.quantization
     try:
         values = tables.tabulate(
-            function, x.quantization.scale, x.quantization.zero, y.scale, y.zero, sink.low, sink.high
+            formula.function, x.quantization.scale, x.quantization.zero, y.scale, y.zero, sink.low, sink.high
         )
     except ValueError as error:
         raise reader.unsupported(node, f"{error}; choose a zero point that leaves such values out") from None
-    reader.add("table", node, [x], x.shape, y, Table(values, name))
+    name = formula.name if len(formula.name) < 60 else "a formula of x"
+    reader.add("table", node, [x], x.shape, y, Table(values, name), output)
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:
@@ -137,7 +222,7 @@ def sample(draw) -> Graph:
 OPERATOR = Operator(
     name="table",
     title="functions of one value (sigmoid, tanh, GELU, with a constant number, ...), as a table of 256 bytes",
-    onnx=(*FUNCTIONS, "Div", "Pow"),
+    onnx=(*FUNCTIONS, "Div", "Pow", "Max", "Min", "PRelu"),
     read=read,
     reference=reference,
     sample=sample,

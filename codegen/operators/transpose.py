@@ -19,25 +19,78 @@ class Transpose:
 
 
 def read(reader, node) -> None:
-    """ONNX Transpose that keeps the batch and swaps two neighbouring groups of axes."""
+    """ONNX Transpose, DepthToSpace and SpaceToDepth."""
+    _blocks(reader, node) if node.op_type != "Transpose" else _transpose(reader, node)
+
+
+def _blocks(reader, node) -> None:
+    """Channels to places within blocks of pixels, and back."""
+    a = reader.attributes(node, blocksize=None, mode="DCR")
+    x, b = reader.activation(node, 0), a["blocksize"]
+    if len(x.shape) != 4 or not b or b < 1:
+        raise reader.unsupported(node, f"blocks of {b} for an input of shape {x.shape}; images are supported")
+    _, c, rows, cols = x.shape
+    if node.op_type == "SpaceToDepth":
+        if rows % b or cols % b:
+            raise reader.unsupported(node, f"blocks of {b} for an input of shape {x.shape}")
+        seen, perm = (1, c, rows // b, b, cols // b, b), [0, 3, 5, 1, 2, 4]
+        shape = (1, c * b * b, rows // b, cols // b)
+    else:
+        if c % (b * b):
+            raise reader.unsupported(node, f"blocks of {b} for an input of shape {x.shape}")
+        column_first = a["mode"] == "CRD"
+        seen = (1, c // b**2, b, b, rows, cols) if column_first else (1, b, b, c // b**2, rows, cols)
+        perm = [0, 1, 4, 2, 5, 3] if column_first else [0, 3, 4, 1, 5, 2]
+        shape = (1, c // b**2, rows * b, cols * b)
+    permuted(reader, node, x, seen, perm, shape, node.output[0])
+
+
+def _transpose(reader, node) -> None:
+    """ONNX Transpose in any order that keeps the batch, as exchanges of neighbouring groups of axes."""
     x = reader.activation(node, 0)
     rank = len(x.shape)
     perm = reader.attributes(node, perm=None)["perm"]
     perm = [int(axis) for axis in perm] if perm else list(reversed(range(rank)))
     if sorted(perm) != list(range(rank)) or (perm[0] != 0 and x.shape[perm[0]] != 1):
         raise reader.unsupported(node, f"perm {perm}; the batch must stay the first axis")
-    shape = tuple(x.shape[axis] for axis in perm)
-    groups = _groups(x.shape, perm)
+    permuted(reader, node, x, x.shape, perm, tuple(x.shape[axis] for axis in perm), node.output[0])
+
+
+def permuted(reader, node, x: Tensor, seen: tuple[int, ...], perm: list[int], shape, output: str | None) -> Tensor:
+    """x, seen as a tensor of that shape, with its axes in another order and then of shape `shape`; `output`: the ONNX
+    tensor that this is, if it is one."""
+    groups = _groups(seen, perm)
     if len(groups) == 1:
-        reader.view(node, x, shape, node.output[0])
-        return
-    order = sorted(groups)
-    at = next(k for k, group in enumerate(order) if group != groups[k])
-    if groups[: at + 2] != [*order[:at], order[at + 1], order[at]] or groups[at + 2 :] != order[at + 2 :]:
-        raise reader.unsupported(node, f"perm {perm} of shape {x.shape}; only two groups of axes may change places")
-    sizes = [prod(x.shape[axis] for axis in group) for group in order]
-    attributes = Transpose(prod(sizes[:at]), sizes[at], sizes[at + 1], prod(sizes[at + 2 :]))
-    reader.add("transpose", node, [x], shape, x.quantization, attributes)
+        return reader.view(node, x, shape, output)
+    swaps = _swaps([prod(seen[axis] for axis in group) for group in groups], groups)
+    for swap in swaps[:-1]:
+        part = (1, swap.outer, swap.cols, swap.rows, swap.inner)
+        x = reader.add_hidden("transpose", node, [x], part, x.quantization, swap)
+    if output is None:
+        return reader.add_hidden("transpose", node, [x], shape, x.quantization, swaps[-1])
+    return reader.add("transpose", node, [x], shape, x.quantization, swaps[-1], output)
+
+
+def _swaps(sizes: list[int], groups: list[list[int]]) -> list[Transpose]:
+    """Exchanges of neighbours that bring groups of these sizes into this order: each puts one into its place, from the
+    side where fewer are needed."""
+    wanted = [sorted(groups).index(group) for group in groups]
+    size = dict(zip(wanted, sizes, strict=True))
+    found = []
+    for last in (False, True):
+        now, swaps = sorted(wanted), []
+        for step in range(len(now)):
+            place = len(now) - 1 - step if last else step
+            at = now.index(wanted[place])
+            if at == place:
+                continue
+            # The group, and all that stands between it and its place, change places.
+            start, middle, end = (at, at + 1, place + 1) if last else (place, at, at + 1)
+            parts = now[:start], now[start:middle], now[middle:end], now[end:]
+            swaps.append(Transpose(*(prod(size[group] for group in part) for part in parts)))
+            now = [*parts[0], *parts[2], *parts[1], *parts[3]]
+        found.append(swaps)
+    return min(found, key=len)
 
 
 def _groups(shape: tuple[int, ...], perm: list[int]) -> list[list[int]]:
@@ -69,8 +122,8 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="transpose",
-    title="exchange of two neighbouring groups of axes",
-    onnx=("Transpose",),
+    title="axes in any order, as exchanges of neighbouring groups",
+    onnx=("Transpose", "DepthToSpace", "SpaceToDepth"),
     read=read,
     reference=reference,
     sample=sample,

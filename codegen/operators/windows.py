@@ -1,6 +1,7 @@
 """What convolution and pooling share: windows sliding over planar images. A sequence is an image of one row."""
 
 from dataclasses import dataclass
+from math import prod
 
 from lamella.codegen.ir import Quantization, Tensor
 
@@ -77,6 +78,31 @@ def image(reader, node) -> Tensor:
             f"its input has shape {x.shape}; (batch, channels, rows, columns) and (batch, channels, length) are supported",
         )
     return x
+
+
+def reduced(reader, node) -> tuple[Tensor, Window, tuple[int, ...]]:
+    """ONNX reductions (ReduceMean, ReduceMax) over axes side by side: the input as an image, the window that covers all of
+    what is reduced, and the shape of the result."""
+    a = reader.attributes(node, axes=None, keepdims=1, noop_with_empty_axes=0)
+    x = reader.activation(node, 0)
+    rank = len(x.shape)
+    given = reader.constant(node, 1, a["axes"])
+    axes = sorted({int(v) % rank for v in given}) if given is not None and len(given) else list(range(1, rank))
+    left = [axis for axis in range(axes[0], axes[-1] + 1) if x.shape[axis] > 1]  # axes of one place do not matter
+    if axes[0] == 0 or any(axis not in axes for axis in left) or (given is None and rank > 1):
+        raise reader.unsupported(
+            node, f"axes {axes} of shape {x.shape}; axes side by side behind the batch are supported"
+        )
+    shape = tuple(1 if k in axes else d for k, d in enumerate(x.shape) if a["keepdims"] or k not in axes)
+    behind = prod(x.shape[axes[-1] + 1 :])
+    inside = [x.shape[axis] for axis in left] or [1]
+    # Rows and columns keep their shape, as poolings have fast ways for those.
+    rows, cols = (prod(inside), behind) if behind > 1 or len(inside) == 1 else (prod(inside[:-1]), inside[-1])
+    kernel = (rows, 1) if behind > 1 or len(inside) == 1 else (rows, cols)
+    outer = prod(x.shape[: axes[0]])
+    if max(rows, cols, outer) > 65535:
+        raise reader.unsupported(node, f"axes {axes} of shape {x.shape}: more than 65535 places")
+    return reader.view(node, x, (1, outer, rows, cols)), Window(kernel, kernel), shape
 
 
 def add(reader, op: str, node, x: Tensor, shape: tuple[int, ...], quantization: Quantization, attributes) -> None:

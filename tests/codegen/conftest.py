@@ -14,5 +14,5 @@ from runtime_library import build
 @pytest.fixture(scope="session")
 def lam(tmp_path_factory):
     """(ffi, lib) of the whole runtime, as this computer compiles it."""
-    runtime = build("native", tmp_path_factory.mktemp("runtime_for_codegen"))
+    runtime = build("native", tmp_path_factory)
     return runtime.ffi, runtime.lib

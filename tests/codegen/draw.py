@@ -52,6 +52,11 @@ class Draw:
         scale = float(np.float32(around * float(np.exp(self._rng().uniform(-2.5, 1.5)))))
         return Quantization(scale, self.choice([0, 128, 255, self.integer(0, 255)]))
 
+    def floats(self, shape):
+        """float32 values of both signs, some of them zero."""
+        rng = self._rng()
+        return (rng.normal(0, 1, shape) * (rng.random(shape) < 0.9)).astype(np.float32)
+
     def tensor(self, name, shape):
         return Tensor(name, shape, self.quantization(0.05))
 
@@ -73,14 +78,19 @@ def graphs(draw, sample):
 
 
 def inputs_of(graph, seed, samples=1):
-    """Random uint8 inputs by tensor name, sometimes at the ends of the range."""
+    """Random inputs by tensor name: uint8, sometimes at the ends of the range; float32 of any size, sometimes not finite."""
     rng = np.random.default_rng(seed)
-    kind = seed % 4
     return {
-        port.tensor: (
-            np.full((samples, *graph.tensor_of(port).shape[1:]), 255 if kind == 1 else 0, np.uint8)
-            if kind in (1, 2)
-            else rng.integers(0, 256, (samples, *graph.tensor_of(port).shape[1:]), dtype=np.uint8)
-        )
+        port.tensor: _values(rng, seed % 4, (samples, *graph.tensor_of(port).shape[1:]), graph.tensor_of(port).is_float)
         for port in graph.inputs
     }
+
+
+def _values(rng, kind, shape, is_float):
+    if is_float:
+        x = rng.normal(0, [1, 10, 1e-3, 100][kind], shape).astype(np.float32)
+        odd = np.array([0, -0.0, 0.5, -2.5, 3, 1e38, -1e38, 1e-40, np.inf, -np.inf, np.nan], np.float32)
+        return np.where(rng.random(shape) < [0, 0.1, 0, 0.3][kind], rng.choice(odd, shape), x)
+    if kind in (1, 2):
+        return np.full(shape, 255 if kind == 1 else 0, np.uint8)
+    return rng.integers(0, 256, shape, dtype=np.uint8)

@@ -108,7 +108,7 @@ def test_chunk_is_the_longest_that_fits():
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_kernels_on_the_core(name: str):
-    """What is plain C above is written by hand there."""
+    """What is plain C above is written by hand there. Each board has every other layer, its neighbour the others."""
     board = boards.load(name)
     for tool in (board.compiler.cc, board.runner.command[0]):
         if shutil.which(tool) is None:
@@ -116,7 +116,9 @@ def test_kernels_on_the_core(name: str):
     target = pipeline.target_of(board, "balanced")
     trials = []
     for k, cols in enumerate(WIDTHS):
-        for kind in LEVELS:
+        for j, kind in enumerate(LEVELS):
+            if (k + j + BOARDS.index(name)) % 2:
+                continue
             extreme = ["", "lowest", "highest", ""][(k + len(kind)) % 4]
             graph, x = layer(k, cols, ROWS[k % len(ROWS)], kind, extreme, vectors=1 + k % 2)
             for choice in kernels.options(graph, graph.nodes[0], target):

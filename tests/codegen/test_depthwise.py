@@ -29,7 +29,7 @@ LAYERS = 60
 @pytest.fixture(scope="module", params=sorted(VARIANTS))
 def variant(request, tmp_path_factory):
     """(ffi, lib) of the runtime in one of its variants."""
-    runtime = build(request.param, tmp_path_factory.mktemp(f"depthwise_{request.param}"))
+    runtime = build(request.param, tmp_path_factory)
     return runtime.ffi, runtime.lib
 
 

@@ -1,0 +1,115 @@
+"""QONNX (Brevitas, FINN): Quant and BipolarQuant become QuantizeLinear and DequantizeLinear, weights integers of 8 bits."""
+
+import numpy as np
+import onnx
+
+from lamella.codegen.rewrites.editor import Editor, attribute
+from lamella.codegen.rewrites.record import Rewrite
+
+DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general", "onnx.quant")
+
+
+def apply(editor: Editor) -> None:
+    """Replace what can be said with 8 bits; the rest stays, and the reader names it."""
+
+    def replace(node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+        if node.domain not in DOMAINS or len(node.input) < 2:
+            return None
+        if node.op_type == "BipolarQuant" and editor.is_constant(node.input[0]):
+            return _bipolar(editor, node)
+        if node.op_type == "Quant" and len(node.input) == 4:
+            weights = editor.is_constant(node.input[0])
+            return _weights(editor, node) if weights else _activation(editor, node)
+        return None
+
+    editor.each(replace)
+
+
+def _range(editor: Editor, node: onnx.NodeProto) -> tuple[int, int] | None:
+    """Lowest and highest level; None beyond 8 bits."""
+    bits = editor.constant(node.input[3])
+    if bits is None or bits.size != 1 or not 1 <= float(bits.reshape(-1)[0]) <= 8:
+        return None
+    bits, narrow = int(bits.reshape(-1)[0]), int(bool(attribute(node, "narrow", 0)))
+    if attribute(node, "signed", 1):
+        return -(1 << bits - 1) + narrow, (1 << bits - 1) - 1
+    return 0, (1 << bits) - 1 - narrow
+
+
+def _rounded(values: np.ndarray, mode: str) -> np.ndarray | None:
+    ways = {
+        "ROUND": np.rint, "HALF_EVEN": np.rint, "CEIL": np.ceil, "FLOOR": np.floor,
+        "ROUND_TO_ZERO": np.trunc, "DOWN": np.trunc, "UP": lambda v: np.copysign(np.ceil(np.abs(v)), v),
+        "HALF_UP": lambda v: np.copysign(np.floor(np.abs(v) + 0.5), v),
+        "HALF_DOWN": lambda v: np.copysign(np.ceil(np.abs(v) - 0.5), v),
+    }  # fmt: skip
+    return ways[mode](values) if mode in ways else None
+
+
+def _mode(node: onnx.NodeProto) -> str:
+    mode = attribute(node, "rounding_mode", b"ROUND")
+    return (mode.decode() if isinstance(mode, bytes) else str(mode)).upper()
+
+
+def _weights(editor: Editor, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+    values, scale, zero = (editor.constant(name) for name in node.input[:3])
+    bounds = _range(editor, node)
+    if values is None or scale is None or zero is None or bounds is None or (scale <= 0).any():
+        return None
+    levels = _rounded(values.astype(np.float64) / scale + zero, _mode(node))
+    return None if levels is None else _constant(editor, node, np.clip(levels, *bounds), scale, zero)
+
+
+def _bipolar(editor: Editor, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+    values, scale = (editor.constant(name) for name in node.input[:2])
+    if values is None or scale is None or (scale <= 0).any():
+        return None
+    return _constant(editor, node, np.where(values >= 0, 1, -1), scale, np.zeros(scale.shape))
+
+
+def _constant(
+    editor: Editor, node, levels: np.ndarray, scale: np.ndarray, zero: np.ndarray
+) -> list[onnx.NodeProto] | None:
+    """Levels behind DequantizeLinear; one axis at most may have a scale of its own at each place."""
+    kind = np.int8 if levels.min(initial=0) >= -128 and levels.max(initial=0) <= 127 else np.uint8
+    if scale.size > 1 and (scale.ndim != levels.ndim or sum(d > 1 for d in scale.shape) != 1):
+        return None
+    axis = int(np.argmax(scale.shape)) if scale.size > 1 else None
+    zeros = np.broadcast_to(zero, scale.shape).astype(kind)
+    flat = [array.reshape(-1) if axis is not None else array.reshape(-1)[0] for array in (scale, zeros)]
+    names = [
+        editor.add_constant(np.asarray(array, dtype), f"{node.output[0]}_{word}")
+        for array, dtype, word in ((levels, kind, "levels"), (flat[0], np.float32, "scale"), (flat[1], kind, "zero"))
+    ]
+    attributes = {} if axis is None else {"axis": axis}
+    return [editor.node("DequantizeLinear", names, node.output[0], node.name, **attributes)]
+
+
+def _activation(editor: Editor, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+    """Fewer than 8 bits are a narrower range of the same levels: a Clip before QuantizeLinear."""
+    scale, zero = (editor.constant(name) for name in node.input[1:3])
+    bounds = _range(editor, node)
+    if scale is None or zero is None or bounds is None or scale.size != 1 or zero.size != 1:
+        return None
+    if _mode(node) not in ("ROUND", "HALF_EVEN", "HALF_UP"):
+        return None
+    kind = np.int8 if attribute(node, "signed", 1) else np.uint8
+    factor, offset = np.float32(scale.reshape(-1)[0]), int(zero.reshape(-1)[0])
+    base, nodes, value = node.output[0], [], node.input[0]
+    info = np.iinfo(kind)
+    if bounds != (info.min, info.max):
+        low, high = (
+            editor.add_constant(np.float32((level - offset) * factor), f"{base}_{word}")
+            for level, word in zip(bounds, ("low", "high"), strict=True)
+        )
+        clipped = editor.fresh(f"{base}_clipped")
+        nodes.append(editor.node("Clip", [value, low, high], clipped))
+        value = clipped
+    parameters = [editor.add_constant(factor, f"{base}_scale"), editor.add_constant(kind(offset), f"{base}_zero")]
+    integer = editor.fresh(f"{base}_integer")
+    nodes.append(editor.node("QuantizeLinear", [value, *parameters], integer))
+    nodes.append(editor.node("DequantizeLinear", [integer, *parameters], base, node.name))
+    return nodes
+
+
+REWRITE = Rewrite("qonnx", "Quant and BipolarQuant of QONNX become QDQ form", 10, apply)

@@ -1,0 +1,229 @@
+"""Each operator of TFLite that is read, in a file of its own, against TensorFlow Lite Micro: at most one level apart."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tflite
+from tflite_file import File
+from tflite_micro import runtime
+
+from lamella.codegen import import_onnx, reference
+from lamella.codegen.sources.tflite_operators import OPERATORS
+from lamella.errors import UnsupportedError
+
+RNG = np.random.default_rng(3)
+SAME, VALID = tflite.Padding.SAME, tflite.Padding.VALID
+RELU, RELU6 = tflite.ActivationFunctionType.RELU, tflite.ActivationFunctionType.RELU6
+
+
+def check(tmp_path, file: File, inputs, outputs, most=1):
+    """Both on random inputs; what the model gives must be as near as `most` levels."""
+    path = tmp_path / "m.tflite"
+    file.write(path, inputs, outputs)
+    graph = import_onnx.read(path)
+    names = [f"t{k}" for k in inputs]
+    raw = {
+        name: RNG.integers(-128, 128, (12, *file.tensors[k][0][1:])).astype(np.int8)
+        for name, k in zip(names, inputs, strict=True)
+    }
+    ours = reference.run(graph, raw)
+    interpreter = runtime.Interpreter.from_bytes(path.read_bytes())
+    for k in range(12):
+        for place, name in enumerate(names):
+            interpreter.set_input(raw[name][k : k + 1], place)
+        interpreter.invoke()
+        for place, index in enumerate(outputs):
+            theirs = interpreter.get_output(place)
+            got = ours[f"t{index}"][k : k + 1].reshape(theirs.shape)
+            assert np.abs(theirs.astype(int) - got).max() <= most
+    return graph
+
+
+def weights(f, shape, axis=0):
+    """int8 weights with a scale for each channel."""
+    return f.constant(RNG.integers(-127, 128, shape), "int8", RNG.uniform(0.002, 0.01, shape[axis]), 0, axis)
+
+
+def bias(f, n):
+    return f.constant(RNG.integers(-3000, 3000, n), "int32", np.full(n, 0.05 * 0.005))
+
+
+@pytest.mark.parametrize(("stride", "dilation", "padding", "activation"), [
+    (1, 1, SAME, 0), (2, 1, SAME, RELU), (1, 2, SAME, RELU6), (2, 1, VALID, 0)])  # fmt: skip
+def test_convolutions(tmp_path, stride, dilation, padding, activation):
+    common = {"Padding": padding, "StrideH": stride, "StrideW": stride, "DilationHFactor": dilation, "DilationWFactor": dilation,
+              "FusedActivationFunction": activation}  # fmt: skip
+    size = -(-9 // stride) if padding == SAME else (9 - 2 * dilation - 1) // stride + 1
+    f = File()
+    x = f.tensor((1, 9, 9, 4), 0.05, 3)
+    y = f.tensor((1, size, size, 6), 0.1, -5)
+    f.op("CONV_2D", [x, weights(f, (6, 3, 3, 4)), bias(f, 6)], [y], "Conv2DOptions", **common)
+    check(tmp_path, f, [x], [y])
+    f = File()
+    x = f.tensor((1, 9, 9, 4), 0.05, 3)
+    y = f.tensor((1, size, size, 8), 0.06, -5)
+    inputs = [x, weights(f, (1, 3, 3, 8), axis=3), bias(f, 8)]
+    f.op("DEPTHWISE_CONV_2D", inputs, [y], "DepthwiseConv2DOptions", DepthMultiplier=2, **common)
+    check(tmp_path, f, [x], [y])
+
+
+@pytest.mark.parametrize(("size", "stride", "padding", "kernel"), [(8, 2, SAME, 3), (9, 2, VALID, 3), (8, 2, SAME, 2), (4, 1, SAME, 3)])  # fmt: skip
+def test_transposed_convolution(tmp_path, size, stride, padding, kernel):
+    f = File()
+    x = f.tensor((1, 4, 4, 3), 0.05, 3)
+    y = f.tensor((1, size, size, 5), 0.1, 7)
+    inputs = [f.constant([1, size, size, 5]), weights(f, (5, kernel, kernel, 3)), x, bias(f, 5)]
+    f.op("TRANSPOSE_CONV", inputs, [y], "TransposeConvOptions", Padding=padding, StrideH=stride, StrideW=stride)
+    check(tmp_path, f, [x], [y])
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_fully_connected(tmp_path, keep):
+    f = File()
+    x = f.tensor((1, 3, 10), 0.05, 3) if keep else f.tensor((1, 10), 0.05, 3)
+    y = f.tensor((1, 3, 6), 0.1, -5) if keep else f.tensor((1, 6), 0.1, -5)
+    inputs = [x, f.constant(RNG.integers(-127, 128, (6, 10)), "int8", 0.005), f.constant(RNG.integers(-900, 900, 6), "int32", 0.05 * 0.005)]  # fmt: skip
+    f.op("FULLY_CONNECTED", inputs, [y], "FullyConnectedOptions", FusedActivationFunction=0 if keep else RELU, KeepNumDims=keep)  # fmt: skip
+    check(tmp_path, f, [x], [y])
+
+
+@pytest.mark.parametrize("kind", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
+@pytest.mark.parametrize("padding", [SAME, VALID])
+def test_pooling(tmp_path, kind, padding):
+    f = File()
+    size = 4 if padding == SAME else 3
+    x, y = f.tensor((1, 7, 7, 3), 0.05, 3), f.tensor((1, size, size, 3), 0.05, 3)
+    f.op(kind, [x], [y], "Pool2DOptions", Padding=padding, StrideH=2, StrideW=2, FilterHeight=3, FilterWidth=3)
+    check(tmp_path, f, [x], [y])
+
+
+@pytest.mark.parametrize(("axes", "keep"), [((1, 2), 1), ((1, 2), 0), ((3,), 1), ((1,), 0)])
+def test_mean(tmp_path, axes, keep):
+    f = File()
+    shape = (1, 5, 4, 6)
+    out = [1 if k in axes else d for k, d in enumerate(shape) if keep or k not in axes]
+    x, y = f.tensor(shape, 0.05, 3), f.tensor(out, 0.03, -9)
+    f.op("MEAN", [x, f.constant(axes)], [y], "ReducerOptions", KeepDims=bool(keep))
+    check(tmp_path, f, [x], [y])
+
+
+@pytest.mark.parametrize(("kind", "options"), [("ADD", "AddOptions"), ("SUB", "SubOptions"), ("MUL", "MulOptions")])
+@pytest.mark.parametrize("other", [(1, 4, 4, 3), (1, 1, 1, 3), (3,)])
+@pytest.mark.parametrize("constant", [False, True])
+def test_arithmetic(tmp_path, kind, options, other, constant):
+    f = File()
+    x = f.tensor((1, 4, 4, 3), 0.05, 3)
+    shape = other if constant or len(other) == 4 else (1, 1, 1, 3)
+    b = f.constant(RNG.integers(-128, 128, shape), "int8", 0.03, -7) if constant else f.tensor(shape, 0.03, -7)
+    y = f.tensor((1, 4, 4, 3), 0.1, 2)
+    f.op(kind, [x, b], [y], options, FusedActivationFunction=RELU)
+    check(tmp_path, f, [x] if constant else [x, b], [y])
+
+
+@pytest.mark.parametrize(("kind", "out"), [
+    ("RELU", (0.05, 3)), ("RELU6", (0.05, 3)), ("LOGISTIC", (1 / 256, -128)), ("TANH", (1 / 128, 0)),
+    ("HARD_SWISH", (0.05, -100)), ("ABS", (0.05, 3)), ("LEAKY_RELU", (0.05, 3)), ("ELU", (0.05, 3))])  # fmt: skip
+def test_functions_of_one_value(tmp_path, kind, out):
+    f = File()
+    x, y = f.tensor((1, 64), 0.05, 3), f.tensor((1, 64), *out)
+    f.op(kind, [x], [y], *(["LeakyReluOptions"] if kind == "LEAKY_RELU" else []), **({"Alpha": 0.2} if kind == "LEAKY_RELU" else {}))  # fmt: skip
+    check(tmp_path, f, [x], [y])
+
+
+@pytest.mark.parametrize("kind", ["MAXIMUM", "MINIMUM"])
+def test_larger_and_smaller(tmp_path, kind):
+    f = File()
+    a, b, y = (f.tensor((1, 4, 4, 3), 0.05, 3) for _ in range(3))
+    f.op(kind, [a, b], [y], "MaximumMinimumOptions")
+    check(tmp_path, f, [a, b], [y], most=0)
+
+
+def test_softmax(tmp_path):
+    f = File()
+    x, y = f.tensor((1, 12), 0.1, 3), f.tensor((1, 12), 1 / 256, -128)
+    f.op("SOFTMAX", [x], [y], "SoftmaxOptions", Beta=1.0)
+    check(tmp_path, f, [x], [y])
+
+
+def test_data_movement(tmp_path):
+    """Movement behind a pooling, so that layouts change on the way: nothing may change a value."""
+    f = File()
+    q = (0.05, 3)
+    x = f.tensor((1, 8, 8, 4), *q)
+    y = f.op("MAX_POOL_2D", [x], [f.tensor((1, 4, 4, 4), *q)], "Pool2DOptions", Padding=VALID, StrideH=2, StrideW=2, FilterHeight=2, FilterWidth=2)  # fmt: skip
+    y = f.op("PAD", [y, f.constant([[0, 0], [1, 0], [0, 2], [0, 0]])], [f.tensor((1, 5, 6, 4), *q)], "PadOptions")
+    y = f.op("CONCATENATION", [y, y], [f.tensor((1, 5, 6, 8), *q)], "ConcatenationOptions", Axis=3)
+    a = f.op("STRIDED_SLICE", [y, f.constant([0, 1, 0, 2]), f.constant([1, 5, 6, 7]), f.constant([1, 1, 1, 1])], [f.tensor((1, 4, 6, 5), *q)], "StridedSliceOptions", BeginMask=1, EndMask=4)  # fmt: skip
+    b = f.op("TRANSPOSE", [y, f.constant([0, 2, 3, 1])], [f.tensor((1, 6, 8, 5), *q)], "TransposeOptions")
+    c = f.op("RESHAPE", [y, f.constant([1, 240])], [f.tensor((1, 240), *q)], "ReshapeOptions", NewShape=[1, 240])
+    d, e = f.tensor((1, 5, 6, 4), *q), f.tensor((1, 5, 6, 4), *q)
+    f.op("SPLIT", [f.constant(3), y], [d, e], "SplitOptions", NumSplits=2)
+    g = f.op("SLICE", [y, f.constant([0, 2, 0, 0]), f.constant([1, -1, 2, 8])], [f.tensor((1, 3, 2, 8), *q)], "SliceOptions")  # fmt: skip
+    h = f.op("EXPAND_DIMS", [c, f.constant(1)], [f.tensor((1, 1, 240), *q)], "ExpandDimsOptions")
+    i = f.op("SQUEEZE", [h], [f.tensor((1, 240), *q)], "SqueezeOptions", SqueezeDims=[1])
+    check(tmp_path, f, [x], [a, b, d, e, g, i], most=0)
+
+
+@pytest.mark.parametrize(("align", "half"), [(False, False), (False, True)])
+def test_resizing(tmp_path, align, half):
+    for kind, options in (("RESIZE_BILINEAR", "ResizeBilinearOptions"), ("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions")):  # fmt: skip
+        f = File()
+        x, y = f.tensor((1, 4, 3, 2), 0.05, 3), f.tensor((1, 8, 9, 2), 0.05, 3)
+        f.op(kind, [x, f.constant([8, 9])], [y], options, AlignCorners=align, HalfPixelCenters=half)
+        check(tmp_path, f, [x], [y], most=0 if "NEAREST" in kind else 1)
+
+
+def test_blocks_of_pixels(tmp_path):
+    f = File()
+    x, y, z = f.tensor((1, 2, 3, 8), 0.05, 3), f.tensor((1, 4, 6, 2), 0.05, 3), f.tensor((1, 2, 3, 8), 0.05, 3)
+    f.op("DEPTH_TO_SPACE", [x], [y], "DepthToSpaceOptions", BlockSize=2)
+    f.op("SPACE_TO_DEPTH", [y], [z], "SpaceToDepthOptions", BlockSize=2)
+    check(tmp_path, f, [x], [y, z], most=0)
+
+
+def test_place_of_the_largest(tmp_path):
+    f = File()
+    x, y = f.tensor((1, 3, 7), 0.05, 3), f.tensor((1, 3), kind="int32")
+    f.op("ARG_MAX", [x, f.constant(2)], [y], "ArgMaxOptions", OutputType=tflite.TensorType.INT32)
+    check(tmp_path, f, [x], [y], most=0)
+
+
+def test_another_quantisation(tmp_path):
+    f = File()
+    x, y = f.tensor((1, 40), 0.05, 3), f.tensor((1, 40), 0.08, -20)
+    f.op("QUANTIZE", [x], [y])
+    check(tmp_path, f, [x], [y])
+
+
+def test_product_of_two_activations(tmp_path):
+    f = File()
+    a, b, y = f.tensor((1, 2, 4, 6), 0.05, 3), f.tensor((1, 2, 5, 6), 0.04, -9), f.tensor((1, 2, 4, 5), 0.3, 4)
+    f.op("BATCH_MATMUL", [a, b], [y], "BatchMatMulOptions", AdjX=False, AdjY=True)
+    check(tmp_path, f, [a, b], [y])
+
+
+def test_all_that_is_not_supported_is_named_at_once(tmp_path):
+    f = File()
+    x, y, z = (f.tensor((1, 4), 0.05, 3) for _ in range(3))
+    f.op("FLOOR", [x], [y])
+    f.op("SIN", [x], [z])
+    path = tmp_path / "m.tflite"
+    f.write(path, [x], [y, z])
+    with pytest.raises(UnsupportedError) as caught:
+        import_onnx.read(path)
+    assert [line.split("(")[1].split(")")[0] for line in str(caught.value).splitlines()] == ["FLOOR", "SIN"]
+
+
+def test_most_operators_are_tried():
+    """Those left are spelled like a tried one, or are not in TensorFlow Lite Micro."""
+    tests = [
+        f
+        for f in ast.parse(Path(__file__).read_text()).body
+        if isinstance(f, ast.FunctionDef) and "check" in {n.id for n in ast.walk(f) if isinstance(n, ast.Name)}
+    ]
+    tried = {node.value for f in tests for node in ast.walk(f) if isinstance(node, ast.Constant)}
+    left = set(OPERATORS) - tried
+    assert left <= {"RELU_0_TO_1", "RELU_N1_TO_1", "NEG", "EXP", "LOG", "SQRT", "GELU", "SQUARE",
+                    "PRELU", "PADV2", "ARG_MIN", "DEQUANTIZE"}, left  # fmt: skip
