@@ -1,7 +1,7 @@
 """What each option of the method is worth on one network: the recipe's compression with one thing changed at a time.
 
-All variants start from the same float network. They are compared on the validation split: the test split is not for
-choosing.
+All variants start from the same float network. Half of the validation split is theirs, to decide by and, with `final_data`, to
+train on; they are compared on the other half, which none of them has seen. The test split is not for choosing.
 """
 
 import json
@@ -13,7 +13,9 @@ from torch import nn
 
 from lamella.errors import UsageError
 from lamella.trainer import checkpoint, session
-from lamella.trainer.fit import Progress
+from lamella.trainer.batches import TensorBatches
+from lamella.trainer.decisions import points_lost
+from lamella.trainer.fit import Progress, float_accuracy
 from lamella.trainer.layerwise import CompressResult, compress
 from lamella.trainer.names import closest
 from lamella.trainer.options import CHOICES, CompressOptions
@@ -48,6 +50,10 @@ def _with(options: CompressOptions, name: str, value: object) -> CompressOptions
         changes["prune_epochs"] = max(options.prune_epochs, value)
     if name == "zeros" and value == "max":  # a share of the largest weight, not of the mean
         changes["threshold"] = 0.05
+    if name == "final_data":  # it has a meaning with final epochs only
+        changes["final_epochs"] = max(options.final_epochs, 2)
+    if name == "final_epochs" and value == 0:
+        changes["final_data"] = "train"
     if name == "optimizer" and value == "adam":
         changes["learning_rate"] = options.learning_rate / 10
     return replace(options, **changes)
@@ -73,8 +79,7 @@ def run(
     """
     chosen = _chosen(variants(recipe.compress), only)
     place = session.settle(recipe)
-    model = session.build(recipe)
-    training, validation, _ = session.splits(recipe, data_folder)
+    model, training, validation, _ = session.prepare(recipe, data_folder)
     path, float_path = out / "ablation.json", out / session.FLOAT
     report = _read(path, recipe) if resume and path.is_file() else {"recipe": recipe.to_dict(), "variants": {}}
     if resume and float_path.is_file():
@@ -83,13 +88,13 @@ def run(
         session.train_float(recipe, model, training, place, progress("float"))
         checkpoint.save_float(model, float_path)
     model.eval()
+    deciding, judging = halves(validation)
+    before = float_accuracy(model, judging, "validation")
     for name, options in chosen.items():
         if name in report["variants"]:
             continue
-        result = _one(
-            model, training, validation, options, place, lambda phase, name=name: progress(f"{name}: {phase}")
-        )
-        report["variants"][name] = _facts(result)
+        result = _one(model, training, deciding, options, place, lambda phase, name=name: progress(f"{name}: {phase}"))
+        report["variants"][name] = _facts(result, before, result.accuracy(judging))
         checkpoint.save_text(json.dumps(report, indent=2) + "\n", path)
         say(f"{name}: {report['variants'][name]['drop']:+.2f} points lost, {report['variants'][name]['bytes']:,} bytes")
     return report
@@ -99,12 +104,19 @@ def _one(model: nn.Module, training, validation, options: CompressOptions, place
     return compress(model, training, validation, progress=progress, place=place, **asdict(options))
 
 
-def _facts(result: CompressResult) -> dict:
+def halves(validation: TensorBatches) -> tuple[TensorBatches, TensorBatches]:
+    """Every other sample, and those between."""
+    if len(validation.y) < 2:
+        raise UsageError("[data] validation = 1: one half of it decides, the other compares; make it 2 or more")
+    return tuple(replace(validation, x=validation.x[k::2], y=validation.y[k::2]) for k in (0, 1))
+
+
+def _facts(result: CompressResult, float_accuracy: float, accuracy: float) -> dict:
     size = weight_bytes(result.frozen)
     weights = sum(layer.levels.size for layer in result.frozen.layers.values())
     return {
-        "accuracy": result.validation_accuracy,
-        "drop": result.validation_drop,
+        "accuracy": accuracy,
+        "drop": points_lost(float_accuracy, accuracy),
         "bytes": size,
         "compression_vs_float32": 4 * weights / size,
         "collapsed": [d.name for d in result.decisions if d.accepted],

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -44,17 +45,70 @@ class TensorBatches:
             yield x if self.augment is None else self.augment(x, generator), self.y[index]
 
 
-def checked(batches: Iterable, split: str, classes: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of a split as float32 and int64; UsageError where they cannot be trained on."""
-    number = -1
+class Interleaved:
+    """Training batches with those of a second split spread evenly between them, shuffled anew for every epoch.
+
+    second: checked batches; they are cut anew into equal parts of at most `size` samples, as many as a training batch
+    has, so that no step counts few samples as much as many. Their order depends on seed and epoch alone.
+    """
+
+    def __init__(self, first: Iterable, second: list[tuple[Tensor, Tensor]], size: int, seed: int):
+        x, y = (torch.cat(parts) for parts in zip(*second, strict=True))
+        self._first, self._count = first, number_of(first)
+        self._second = TensorBatches(x, y, math.ceil(len(y) / math.ceil(len(y) / size)), True, seed)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the order of the next iteration."""
+        self._second.set_epoch(epoch)
+        if hasattr(self._first, "set_epoch"):
+            self._first.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return self._count + len(self._second)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        second, done = iter(self._second), 0
+        for number, batch in enumerate(self._first, start=1):
+            yield batch
+            until = number * len(self._second) // self._count
+            yield from islice(second, until - done)
+            done = until
+        yield from second
+
+
+def number_of(batches: Iterable) -> int:
+    """How many batches an epoch has; counted where the data do not tell, as a DataLoader of an IterableDataset."""
+    try:
+        return len(batches)
+    except TypeError:
+        return sum(1 for _ in batches)
+
+
+def checked(
+    batches: Iterable, split: str, classes: int | None = None, shape: tuple[int, ...] | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of a split as float32 and int64, empty ones left out; UsageError where they cannot be trained on.
+
+    shape: of one sample; by default that of the first.
+    """
+    samples = 0
     for number, batch in enumerate(batches):
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise UsageError(f"{split} data: batch {number} is no pair (inputs, labels)")
-        x, y = (torch.as_tensor(part) for part in batch)
         where = f"{split} data, batch {number}"
-        if len(x) != len(y) or y.dim() != 1:
+        try:
+            x, y = (torch.as_tensor(part) for part in batch)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UsageError(f"{where}: cannot be made tensors ({error}); give tensors or arrays of numbers") from None
+        if x.dim() < 2 or y.dim() != 1 or len(x) != len(y):
             raise UsageError(
-                f"{where}: {tuple(x.shape)} inputs and {tuple(y.shape)} labels; one label a sample is needed"
+                f"{where}: {tuple(x.shape)} inputs and {tuple(y.shape)} labels; samples along the first axis of the inputs, "
+                "and one label a sample, are needed"
+            )
+        shape = tuple(x.shape[1:]) if shape is None else shape
+        if tuple(x.shape[1:]) != shape:
+            raise UsageError(
+                f"{where}: a sample has shape {tuple(x.shape[1:])}, others {shape}; all must have the same"
             )
         if y.is_floating_point():
             raise UsageError(f"{where}: labels are {y.dtype}; class numbers (integers) are needed")
@@ -62,19 +116,21 @@ def checked(batches: Iterable, split: str, classes: int | None = None) -> Iterat
         if not bool(torch.isfinite(x).all()):
             raise UsageError(f"{where}: holds NaN or infinite inputs; clean the data first")
         if len(y) and (int(y.min()) < 0 or (classes is not None and int(y.max()) >= classes)):
-            raise UsageError(
-                f"{where}: label {int(y.min()) if int(y.min()) < 0 else int(y.max())} is outside 0..{(classes or 1) - 1}, "
-                "the classes of the network"
-            )
-        yield x, y
-    if number < 0:
+            label, last = int(y.min()) if int(y.min()) < 0 else int(y.max()), "" if classes is None else classes - 1
+            raise UsageError(f"{where}: label {label} is outside 0..{last}, the classes of the network")
+        samples += len(y)
+        if len(y):
+            yield x, y
+    if not samples:
         raise UsageError(
-            f"{split} data: no batches; give at least one sample (an iterator that was used up stays empty)"
+            f"{split} data: no batches that hold samples; give at least one sample (an iterator that was used up stays empty)"
         )
 
 
 def require_repeatable(batches: Iterable, split: str) -> None:
-    """UsageError for a one-shot iterator: training needs several passes."""
+    """UsageError for a one-shot iterator, and what is none: training needs several passes."""
+    if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
+        raise UsageError(f"{split} data: {type(batches).__name__} has no batches; give a list of them or a DataLoader")
     if iter(batches) is batches:
         raise UsageError(f"{split} data can be iterated only once; give a list of batches or a DataLoader")
 

@@ -1,7 +1,7 @@
-"""The question turned round: the best accuracy that fits a number of bytes.
+"""The question turned round: the best accuracy that fits a number of bytes, or of instructions.
 
 From all layers in int8, the network goes down one rung of one layer at a time, always the one that loses the least
-accuracy for each byte saved, until it fits; training follows every step. What a step would lose is measured before
+accuracy for what it saves, until it fits; training follows every step. What a step would lose is measured before
 training, on part of the validation split.
 """
 
@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lamella.trainer import integer, ladder
-from lamella.trainer.decisions import Decision, Try
+from lamella.trainer.decisions import Decision, Try, points_lost
 from lamella.trainer.frozen import FrozenNetwork
 from lamella.trainer.run import Run
+from lamella.trainer.sizes import Price
 
 #: Validation samples that steps are compared on.
 SAMPLES = 1000
@@ -21,17 +22,18 @@ LEAST_LOSS = 1.0 / SAMPLES
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes that a network may take. measure(network): the bytes it takes, such as the flash of its firmware."""
+    """What a network may take. measure(network): what it takes, such as the flash of its firmware."""
 
-    bytes: int
+    most: int
     measure: Callable[[FrozenNetwork], int]
+    unit: str = "bytes"
 
 
 @dataclass(frozen=True)
 class _Step:
     name: str
     rung: ladder.Rung
-    saved: int
+    saved: float
     lost: float
 
     @property
@@ -41,14 +43,17 @@ class _Step:
 
 def shrink(run: Run, ladder_of: ladder.Ladder, within: Budget) -> bool:
     """Goes down until the network fits; False if it does not on the lowest rungs of all layers."""
-    while (size := within.measure(run.frozen())) > within.bytes:
+    while (size := within.measure(run.frozen())) > within.most:
         step = _best(run, ladder_of)
         if step is None:
             return False
+        before = run.price(step.name)
         run.set_rule(step.name, step.rung.rule)
-        run.train(f"{size - within.bytes:,} bytes too many: {step.name} to {step.rung.name}", run.options.layer_epochs)
+        run.train(
+            f"{size - within.most:,} {within.unit} too many: {step.name} to {step.rung.name}", run.options.layer_epochs
+        )
         run.points.append(run.point(f"{step.name}: {step.rung.name}"))
-        _note(run, step)
+        _note(run, step, before)
         run.save()
     return True
 
@@ -64,20 +69,21 @@ def _best(run: Run, ladder_of: ladder.Ladder) -> _Step | None:
     now = integer.accuracy(run.frozen(), batches)
     steps = []
     for name in run.candidates():
-        at = run.layer_bytes(name)
-        for rung in ladder_of.rungs(run.network.layers[name], at):
-            steps.append(_Step(name, rung, at - rung.bytes, now - run.accuracy_with(name, rung.rule, batches)))
+        at = run.price(name).cost
+        for rung in ladder_of.rungs(lambda rule, name=name: run.price_with(name, rule), at):
+            steps.append(_Step(name, rung, at - rung.price.cost, now - run.accuracy_with(name, rung.rule, batches)))
     return min(steps, key=lambda step: (step.worth, -step.saved), default=None)
 
 
-def _note(run: Run, step: _Step) -> None:
+def _note(run: Run, step: _Step, before: Price) -> None:
     """The layer's decision, with this step behind those that it took before."""
-    drop = 100.0 * (run.float_accuracy - run.points[-1].accuracy)
-    tried = Try(step.rung.name, run.layer_bytes(step.name), drop)
-    before = next((d for d in run.decisions if d.name == step.name), None)
+    drop = points_lost(run.float_accuracy, run.points[-1].accuracy)
+    price = run.price(step.name)
+    tried = Try(step.rung.name, price.bytes, drop, price.instructions)
+    known = next((d for d in run.decisions if d.name == step.name), None)
     order = run.order.index(step.name) + 1
-    if before is None:
-        run.decisions.append(Decision(step.name, order, True, (tried,), run.layer_bytes(step.name) + step.saved))
+    if known is None:
+        run.decisions.append(Decision(step.name, order, True, (tried,), before.bytes, before.instructions))
     else:
-        at = run.decisions.index(before)
-        run.decisions[at] = replace(before, tries=(*before.tries, tried))
+        at = run.decisions.index(known)
+        run.decisions[at] = replace(known, tries=(*known.tries, tried))

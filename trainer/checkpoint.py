@@ -1,5 +1,6 @@
 """Checkpoints: plain types and tensors, written aside and renamed, read without running code."""
 
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from lamella.errors import PlatformError, UsageError
+from lamella.trainer.recipe import DataRecipe, NetworkRecipe, Recipe
 
 FORMAT = 1
 
@@ -26,11 +28,16 @@ def _write(state: dict, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, part)
+        with part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())  # whole before it has the name, also where the power fails
         part.replace(path)
     except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
         raise PlatformError(
-            f"{path}: the checkpoint cannot be written ({error}); free some space or choose another --out"
+            f"{path}: the checkpoint cannot be written ({error}); free some space or choose another --out; "
+            "an older one is as it was, and --resume goes on from there"
         ) from None
 
 
@@ -42,6 +49,7 @@ def save_text(text: str, path: Path) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise PlatformError(
             f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
         ) from None
@@ -57,9 +65,11 @@ def load(path: Path) -> dict:
 
 def check_recipe(state: dict, recipe: dict, path: Path) -> None:
     """UsageError that names the first setting in which a checkpoint and a recipe differ."""
+    defaults = Recipe(NetworkRecipe(""), DataRecipe("")).to_dict()
     for section, values in recipe.items():
         for key, value in values.items():
-            there = state["recipe"].get(section, {}).get(key)
+            # A key that came after the checkpoint has had its default there.
+            there = state["recipe"].get(section, {}).get(key, defaults.get(section, {}).get(key))
             if there != value:
                 raise UsageError(
                     f"{path}: was made with [{section}] {key} = {there!r}, the recipe now says {value!r}; "
@@ -75,6 +85,12 @@ def load_float(model: nn.Module, path: Path) -> None:
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UsageError(f"{path}: holds no state_dict; save one with torch.save(model.state_dict(), path)")
+    require_state_of(model, state, path)
+    model.load_state_dict(state)
+
+
+def require_state_of(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    """UsageError where a state_dict, read from `path`, is not one of this model or holds NaN."""
     own = model.state_dict()
     for key in own:
         if key not in state:
@@ -93,7 +109,6 @@ def load_float(model: nn.Module, path: Path) -> None:
         raise UsageError(
             f"{path}: has {extra[0]!r}, which the recipe's {type(model).__name__} does not; it belongs to another network"
         )
-    model.load_state_dict(state)
 
 
 def _read(path: Path):

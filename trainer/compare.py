@@ -51,8 +51,7 @@ def run(
         raise UsageError(f"--epochs {epochs} is out of range; it must be 1 or more")
     settings = {"recipe": recipe.to_dict(), "epochs": epochs}
     place = session.settle(recipe)
-    model = session.build(recipe)
-    training, validation, test = session.splits(recipe, data_folder)
+    model, training, validation, test = session.prepare(recipe, data_folder)
     path = out / REPORT
     report = _read(path, settings) if resume and path.is_file() else {**settings, "methods": {}}
     _baseline(recipe, model, out / session.FLOAT, training, place, progress, resume)

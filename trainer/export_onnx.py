@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import lamella
 from lamella.errors import PlatformError
 from lamella.trainer.frozen import FrozenNetwork
+from lamella.trainer.functions import FUNCTIONS
 from lamella.trainer.graph import (
     AddNode,
     AveragePoolNode,
@@ -50,6 +51,7 @@ def save(network: FrozenNetwork, path: Path) -> None:
         part.write_bytes(model.SerializeToString(deterministic=True))
         part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise PlatformError(
             f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
         ) from None
@@ -135,7 +137,20 @@ def _(node: MultiplyNode, writer: Writer) -> None:
 
 @_write.register
 def _(node: FunctionNode, writer: Writer) -> None:
-    writer.operator(node, node.function.capitalize(), writer.inputs(node))
+    (x,) = writer.inputs(node)
+    written = 0
+
+    def emit(kind: str, *inputs: str | float, **attributes: float) -> str:
+        nonlocal written
+        names = [
+            value if isinstance(value, str) else writer.constant(f"number_{value:.9g}", np.float32(value))
+            for value in inputs
+        ]
+        name = node.name if not written else f"{node.name}_{written}"
+        written += 1
+        return writer.add(kind, name, names, f"{name}_float", **attributes)
+
+    writer.quantize(node, FUNCTIONS[node.function].onnx(emit, x, node.parameter))
 
 
 @_write.register

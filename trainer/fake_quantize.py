@@ -91,6 +91,10 @@ class ActivationQuantizer(nn.Module):
             lows, highs = zip(*self._seen[-count:], strict=True)
             self._seen[-count:] = [(min(lows), max(highs))]
 
+    def saw_finite(self) -> bool:
+        """Whether all observed since the last settle_ can be quantised."""
+        return bool(np.isfinite(self._seen).all())
+
     def settle_(self) -> None:
         """Sets the range from those observed since the last call, widened to hold 0."""
         if self._fixed or not self._seen:

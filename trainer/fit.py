@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamella.errors import PlatformError, UsageError
-from lamella.trainer.batches import checked
+from lamella.trainer.batches import checked, number_of
 from lamella.trainer.place import CPU, Place
 
 #: Called with the number of batches done and their total (None where the data do not tell).
@@ -50,6 +50,7 @@ def fit(
     log: Log | None = None,
     keep: Callable[[dict], None] | None = None,
     resume: dict | None = None,
+    classes: int | None = None,
 ) -> float:
     """Trains in place and returns the mean loss of the last epoch.
 
@@ -57,6 +58,7 @@ def fit(
     The network's keep_valid_, if it has one, runs after every step. place: where to descend; afterwards the network is
     on the CPU again. log is given phase, epoch of the run, loss and learning rate after every epoch. keep is given the
     state after every epoch but the last; with it as `resume` training goes on there and ends as if never interrupted.
+    classes: of the network, above which a label is refused.
     """
     if descent.epochs == 0:
         return math.nan
@@ -68,7 +70,7 @@ def fit(
     loss = math.nan
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed * 7919 + first_epoch)  # dropout
-        steps = len(data) if hasattr(data, "__len__") else sum(1 for _ in data)
+        steps = number_of(data)
         optimizer = schedule = None
         for epoch in range(resume["epoch"] if resume is not None else 0, descent.epochs):
             if before_epoch is not None:
@@ -81,13 +83,13 @@ def fit(
                 if resume is not None:
                     _restore(resume, network, optimizer, schedule)
             total, count, rate = 0.0, 0, optimizer.param_groups[-1]["lr"]
-            for number, (x, y) in enumerate(checked(data, "training")):
+            for number, (x, y) in enumerate(checked(data, "training", classes)):
                 if x.dim() == 4:
                     x = x.contiguous(memory_format=torch.channels_last)
                 x, y, weight = place.share(x, y)
                 optimizer.zero_grad(set_to_none=True)
                 with place.autocast():
-                    value = _loss(running(x), x, y, descent, teacher)
+                    value = _loss(_scores(running, x, number), x, y, descent, teacher)
                 (value if weight == 1.0 else value * weight).backward()
                 optimizer.step()
                 schedule.step()
@@ -100,6 +102,11 @@ def fit(
                     )
                 if progress is not None:
                     progress(epoch * steps + number + 1, steps * descent.epochs)
+            if name := not_finite(network):  # the loss was that before the last step
+                raise PlatformError(
+                    f"{what}: {name} became NaN or infinite in epoch {epoch + 1}; training diverged: "
+                    f"try a learning rate below {descent.learning_rate:g}"
+                )
             loss = place.mean(total / count)
             if log is not None:
                 log({"phase": what, "epoch": first_epoch + epoch + 1, "loss": loss, "learning_rate": rate})
@@ -110,6 +117,19 @@ def fit(
         teacher.to("cpu")
     network.eval()
     return loss
+
+
+def _scores(network: nn.Module, x: Tensor, number: int) -> Tensor:
+    """The network's output for batch `number`."""
+    try:
+        return network(x)
+    except ValueError as error:
+        if len(x) > 1:
+            raise
+        raise UsageError(  # what torch says about BatchNorm
+            f"training data, batch {number}: a single sample cannot be trained on ({error}); "
+            "choose another batch size, or drop_last=True in the DataLoader"
+        ) from None
 
 
 def _state(epoch: int, network: nn.Module, optimizer, schedule) -> dict:
@@ -175,6 +195,14 @@ def make_optimizer(network: nn.Module, descent: Descent) -> torch.optim.Optimize
     if descent.optimizer == "adam":
         return torch.optim.Adam(groups, descent.learning_rate, (descent.momentum, 0.999))
     raise UsageError(f'optimizer {descent.optimizer!r} is not known; choose "sgd" or "adam"')
+
+
+def not_finite(network: nn.Module) -> str | None:
+    """Name of the first parameter or buffer that holds NaN or infinity."""
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            return name
+    return None
 
 
 def float_accuracy(model: nn.Module, batches: Iterable, split: str) -> float:

@@ -99,9 +99,10 @@ class MultiplyNode(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionNode(Node):
-    """A function of each value: "sigmoid" or "tanh"."""
+    """A function of each value, by its name in trainer.functions; parameter is a float32 value."""
 
     function: str
+    parameter: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,9 +180,13 @@ PASSING = (MaxPoolNode, FlattenNode, DropoutNode, SliceNode, TransposeNode, Step
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order of execution; the last one is the output. Iteration leaves out what is inside loops."""
+    """Nodes in the order of execution; the last one is the output. Iteration leaves out what is inside loops.
+
+    log_scores: the model ends in a LogSoftmax, which training sees; it changes no order of scores, and no node stands for it.
+    """
 
     nodes: tuple[Node, ...]
+    log_scores: bool = False
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -17,6 +17,7 @@ from lamella import requant, tables
 from lamella.errors import UsageError
 from lamella.trainer.fake_quantize import LEVELS
 from lamella.trainer.frozen import FrozenNetwork, node_inputs
+from lamella.trainer.functions import FUNCTIONS
 from lamella.trainer.graph import (
     AddNode,
     AveragePoolNode,
@@ -41,7 +42,6 @@ from lamella.trainer.layers import both_ends
 
 CHUNK = 500
 EXACT_FLOAT32 = 2**24
-FUNCTIONS = {"sigmoid": tables.sigmoid, "tanh": np.tanh}
 
 
 def quantize_input(network: FrozenNetwork, x: Tensor) -> Tensor:
@@ -166,7 +166,10 @@ def _(node: MultiplyNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tenso
 @_step.register
 def _(node: FunctionNode, network: FrozenNetwork, inputs: list[Tensor]) -> Tensor:
     (x,), y = node_inputs(network, node), network.affines[node.name]
-    table = tables.tabulate(FUNCTIONS[node.function], x.scale, x.zero, y.scale, y.zero, *network.bounds(node))
+    function = FUNCTIONS[node.function].numpy
+    table = tables.tabulate(
+        lambda values: function(values, node.parameter), x.scale, x.zero, y.scale, y.zero, *network.bounds(node)
+    )
     return torch.from_numpy(table)[inputs[0].long()]
 
 

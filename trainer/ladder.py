@@ -1,22 +1,20 @@
 """The ladder: ways to store a layer, and which of them a layer can afford.
 
-A rung is a weight rule with the name that recipes call it by. Layers try the rungs of their ladder from the one of
-fewest bytes upwards and stay on the first that keeps the network within its bound; above the last there is int8.
+A rung is a weight rule with the name that recipes call it by. Layers try the rungs of their ladder from the cheapest
+upwards and stay on the first that keeps the network within its bound; above the last there is int8. What is cheap says
+sizes.Prices: bytes, or what the code generator finds for a board.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
 from lamella.errors import UsageError
-from lamella.trainer.layers import WeightLayer
 from lamella.trainer.names import closest
 from lamella.trainer.options import CompressOptions
 from lamella.trainer.rules import WeightRule
 from lamella.trainer.rules.ternary import Ternary
 from lamella.trainer.rules.uniform import Uniform
-from lamella.trainer.sizes import smallest_format
+from lamella.trainer.sizes import Price
 
 #: Of Ternary Weight Networks (Li, Liu 2016): weights up to this share of mean |w| become zero.
 DENSE_THRESHOLD = 0.7
@@ -34,6 +32,7 @@ def _ternary(options: CompressOptions) -> WeightRule:
 RUNGS: dict[str, Callable[[CompressOptions], WeightRule]] = {
     "sparse": _sparse,  # the method's own: zeros of pruning, or as the option `zeros` says
     "ternary": _ternary,  # about 40 % zeros, found anew at every step
+    "sparse_int4": lambda options: Uniform(bits=4, masked=True),  # the zeros of pruning, the others of many sizes
     "int2": lambda options: Uniform(bits=2),
     "int4": lambda options: Uniform(bits=4),
 }
@@ -41,11 +40,11 @@ RUNGS: dict[str, Callable[[CompressOptions], WeightRule]] = {
 
 @dataclass(frozen=True)
 class Rung:
-    """A way to store one layer, and the bytes it takes before any training."""
+    """A way to store one layer, and what it takes before any training."""
 
     name: str
     rule: WeightRule
-    bytes: int
+    price: Price
 
 
 class Ladder:
@@ -59,10 +58,10 @@ class Ladder:
         """The rule that is named first."""
         return next(iter(self._rules.values()))
 
-    def rungs(self, layer: WeightLayer, below: int) -> list[Rung]:
-        """The rungs of a layer that take fewer bytes than `below`, fewest first. The layer stays as it is."""
-        found = [_priced(layer, name, rule) for name, rule in self._rules.items()]
-        return sorted((rung for rung in found if rung.bytes < below), key=lambda rung: rung.bytes)
+    def rungs(self, price_with: Callable[[WeightRule], Price], below: float) -> list[Rung]:
+        """The rungs of a layer that cost less than `below`, cheapest first; price_with(rule): what the layer takes under it."""
+        found = [Rung(name, rule, price_with(rule)) for name, rule in self._rules.items()]
+        return sorted((rung for rung in found if rung.price.cost < below), key=lambda rung: rung.price.cost)
 
 
 def rule_of(name: str, options: CompressOptions) -> WeightRule:
@@ -70,14 +69,3 @@ def rule_of(name: str, options: CompressOptions) -> WeightRule:
     if name not in RUNGS:
         raise UsageError(f"ladder: there is no rung {name!r}{closest(name, RUNGS)}; choose from {', '.join(RUNGS)}")
     return RUNGS[name](options)
-
-
-def _priced(layer: WeightLayer, name: str, rule: WeightRule) -> Rung:
-    before, learned = layer.rule, dict(layer.extra.items())
-    layer.set_rule_(rule)
-    with torch.no_grad():
-        levels, _ = rule.freeze(layer)
-    layer.rule = before
-    layer.extra.clear()
-    layer.extra.update(learned)
-    return Rung(name, rule, smallest_format(levels)[1])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lamella.trainer import checkpoint
+from lamella.trainer.decisions import points_lost
 from lamella.trainer.layerwise import CompressResult
 from lamella.trainer.sizes import smallest_format
 
@@ -37,10 +38,21 @@ def layer_metrics(result: CompressResult) -> list[dict]:
                 "order": result.layer_order.index(name) + 1 if name in result.layer_order else None,
                 "accepted": decision is not None and decision.accepted,
                 "validation_drop": decision.drop if decision is not None else None,
-                "reason": decision.reason(result.options.max_drop) if decision is not None else "not to be collapsed",
+                "reason": decision.reason(result.options.layer_drop) if decision is not None else _kept(result, name),
             }
         )
     return records
+
+
+def _kept(result: CompressResult, name: str) -> str:
+    """Why a layer that no rung was tried on is stored as it is."""
+    if name not in result.network.compressible:
+        return "a BatchNorm alone: int8, it has no weights to compress"
+    if name in result.options.keep:
+        return "kept: int8, as the option keep says"
+    if name not in result.layer_order:
+        return "as the method says"
+    return "not reached: int8" if result.fits is None else "the budget did not ask for it: int8"
 
 
 def network_metrics(result: CompressResult, float_accuracy: float, accuracy: float, test_samples: int) -> dict:
@@ -50,10 +62,11 @@ def network_metrics(result: CompressResult, float_accuracy: float, accuracy: flo
     return {
         "float_accuracy": float_accuracy,
         "accuracy": accuracy,
-        "drop": 100.0 * (float_accuracy - accuracy),
+        "drop": points_lost(float_accuracy, accuracy),
         "validation_float_accuracy": result.float_validation_accuracy,
         "validation_accuracy": result.validation_accuracy,
         "validation_drop": result.validation_drop,
+        "final_data": result.options.final_data,
         "max_drop": result.options.max_drop,
         "layers": layers,
         "points": [asdict(point) for point in result.points],

@@ -1,56 +1,26 @@
-"""Mel-frequency cepstral coefficients, in floating point, written so that a fixed-point twin in C can follow every step.
+"""Cepstral coefficients as inputs of a network: the integers of lamella.mfcc, which a microcontroller computes too."""
 
-Hann window, power spectrum, triangular mel filters, logarithm, orthonormal DCT-II (Davis and Mermelstein 1980).
-"""
-
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
+from lamella.mfcc import SCALE, ZERO_POINT, Mfcc, integer
+from lamella.mfcc.tables import ENERGY_BITS
 
-@dataclass(frozen=True)
-class Mfcc:
-    """rate in Hz; frame and hop in samples, frame a power of two; filters between low and high Hz.
+__all__ = ["Mfcc", "fitted", "inputs"]
 
-    floor: what is added to the energy of a filter before the logarithm, for samples in -1..1.
+
+def fitted(front_end: Mfcc, samples: np.ndarray) -> Mfcc:
+    """The front end with mean and deviation of these int16 recordings' (..., n) coefficients, to three decimals."""
+    plain = integer.log_energies(front_end, samples).reshape(-1, front_end.filters)
+    coefficients = plain * (np.log(2) / 2**ENERGY_BITS) @ front_end.dct().T
+    mean, deviation = coefficients.mean(axis=0), np.maximum(coefficients.std(axis=0), 0.01)
+    return replace(front_end, mean=tuple(mean.round(3).tolist()), deviation=tuple(deviation.round(3).tolist()))
+
+
+def inputs(front_end: Mfcc, samples: np.ndarray) -> np.ndarray:
+    """float32 (..., steps, coefficients), multiples of 1/32 from -4 to 127/32, of int16 samples (..., n).
+
+    A QuantizeLinear to uint8 with scale 1/32 and zero point 128 gives back the integers that the C computes.
     """
-
-    rate: int = 8000
-    frame: int = 256
-    hop: int = 160
-    filters: int = 24
-    coefficients: int = 13
-    low: float = 60.0
-    high: float = 4000.0
-    floor: float = 1e-6
-
-    def samples(self, steps: int) -> int:
-        """Samples that so many steps look at."""
-        return (steps - 1) * self.hop + self.frame
-
-    def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """float32 (steps, coefficients) of samples (n,) in -1..1; n is at least a frame."""
-        frames = np.lib.stride_tricks.sliding_window_view(signal.astype(np.float64), self.frame)[:: self.hop]
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.frame) / self.frame)
-        power = np.abs(np.fft.rfft(frames * window)) ** 2 / self.frame
-        return (np.log(power @ self.mel().T + self.floor) @ self.dct().T).astype(np.float32)
-
-    def mel(self) -> np.ndarray:
-        """Filters (filters, frame / 2 + 1): triangles with corners at equal distances in mel = 2595 log10(1 + f / 700)."""
-        corners = np.linspace(_to_mel(self.low), _to_mel(self.high), self.filters + 2)
-        corners = 700 * (10 ** (corners / 2595) - 1)
-        left, middle, right = (corners[k : k + self.filters, None] for k in range(3))
-        bins = np.arange(self.frame // 2 + 1) * self.rate / self.frame
-        rising, falling = (bins - left) / (middle - left), (right - bins) / (right - middle)
-        return np.maximum(0, np.minimum(rising, falling))
-
-    def dct(self) -> np.ndarray:
-        """The first rows of the orthonormal DCT-II (coefficients, filters)."""
-        k, n = np.arange(self.coefficients)[:, None], np.arange(self.filters)
-        rows = np.sqrt(2 / self.filters) * np.cos(np.pi * k * (2 * n + 1) / (2 * self.filters))
-        rows[0] /= np.sqrt(2)
-        return rows
-
-
-def _to_mel(frequency: float) -> float:
-    return 2595 * np.log10(1 + frequency / 700)
+    return (np.float32(SCALE) * (integer.features(front_end, samples).astype(np.int16) - ZERO_POINT)).astype(np.float32)

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lamella.errors import UsageError
+from lamella.errors import PlatformError, UsageError
 from lamella.trainer.fake_quantize import ActivationQuantizer, Affine
+from lamella.trainer.functions import FUNCTIONS
 from lamella.trainer.graph import (
     AddNode,
     AveragePoolNode,
@@ -36,13 +37,11 @@ from lamella.trainer.rules import rule_from_dict, rule_to_dict
 
 #: Class probabilities lie in 0..1; this is the scale TFLite and onnxruntime give them too.
 SOFTMAX_AFFINE = Affine(1.0 / 256.0, 0)
-#: Ranges of functions that have one, so that all nodes of a function can share a table.
-FUNCTION_AFFINES = {"sigmoid": Affine(1.0 / 256.0, 0), "tanh": Affine(1.0 / 128.0, 128)}
-FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
 class QuantNetwork(nn.Module):
-    """Runs a Graph. forward takes (N, ...) float32 and gives class scores (N, classes), before a final softmax."""
+    """Runs a Graph. forward takes (N, ...) float32 and gives class scores (N, classes), before a final softmax; behind a final
+    LogSoftmax, so that a loop with NLLLoss finds what it expects."""
 
     def __init__(self, graph: Graph, source: nn.Module, *, learned_ranges: bool):
         super().__init__()
@@ -59,8 +58,8 @@ class QuantNetwork(nn.Module):
         if isinstance(graph.output, SoftmaxNode):
             self.quantizers[graph.output.name].fix_(SOFTMAX_AFFINE)
         for node in graph.quantised:
-            if isinstance(node, FunctionNode):
-                self.quantizers[node.name].fix_(FUNCTION_AFFINES[node.function])
+            if isinstance(node, FunctionNode) and (affine := FUNCTIONS[node.function].affine) is not None:
+                self.quantizers[node.name].fix_(affine)
         # Rounding after the max-poolings behind a node instead of before them gives the same values from fewer of them.
         self._round_at = {}
         for node in graph.quantised:
@@ -76,7 +75,8 @@ class QuantNetwork(nn.Module):
                 return values[node.inputs[0]]
             y = x if isinstance(node, InputNode) else self._run(node, [values[name] for name in node.inputs])
             values[node.name] = self._rounded(node, y)
-        return values[self.graph.output.name]
+        scores = values[self.graph.output.name]
+        return F.log_softmax(scores, 1) if self.graph.log_scores else scores
 
     def _rounded(self, node: Node, y: Tensor) -> Tensor:
         """What later nodes see of a node's result."""
@@ -115,7 +115,7 @@ class QuantNetwork(nn.Module):
 
     @_run.register
     def _(self, node: FunctionNode, inputs: list[Tensor]) -> Tensor:
-        return FUNCTIONS[node.function](inputs[0])
+        return FUNCTIONS[node.function].torch(inputs[0], node.parameter)
 
     @_run.register
     def _(self, node: SliceNode, inputs: list[Tensor]) -> Tensor:
@@ -185,7 +185,12 @@ class QuantNetwork(nn.Module):
         with torch.no_grad():
             for x in batches:
                 self(x)
-        for quantizer in self.quantizers.values():
+        for name, quantizer in self.quantizers.items():
+            if not quantizer.saw_finite():
+                raise PlatformError(
+                    f"{name}: its values are NaN or infinite on the calibration data; training diverged: "
+                    "try a lower learning rate"
+                )
             quantizer.settle_()
         self._set_mode("on")
         self.train(was_training)
@@ -209,15 +214,22 @@ class QuantNetwork(nn.Module):
         """Back to the state of a snapshot, exactly."""
         if set(snapshot["rules"]) != set(self.layers):
             raise UsageError(
-                f"the checkpoint has layers {', '.join(snapshot['rules'])}, the network {', '.join(self.layers)}"
+                f"the checkpoint belongs to another network: it has layers {', '.join(snapshot['rules'])}, this one "
+                f"{', '.join(self.layers)}; give the network it was made with, or start anew"
             )
+        own = {key: value.shape for key, value in self.state_dict().items() if ".extra." not in key}
+        for key in sorted(own.keys() | snapshot["state"].keys()):
+            there = snapshot["state"].get(key)
+            if key not in own or there is None or there.shape != own[key]:
+                raise UsageError(
+                    f"the checkpoint belongs to another network: {key} differs in shape or is in one of them only; "
+                    "give the network it was made with, or start anew"
+                )
         for name, layer in self.layers.items():
             layer.set_rule_(rule_from_dict(snapshot["rules"][name]))
             for key, value in snapshot["extra"][name].items():
                 layer.extra[key].data.copy_(value)
-        missing, unexpected = self.load_state_dict(copy.deepcopy(snapshot["state"]), strict=False)
-        if unexpected or any(".extra." not in key for key in missing):
-            raise UsageError("the checkpoint belongs to a network of another shape")
+        self.load_state_dict(copy.deepcopy(snapshot["state"]), strict=False)
         self._set_mode(snapshot["mode"])
 
     def affine(self, name: str) -> Affine:

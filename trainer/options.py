@@ -1,6 +1,7 @@
 """The options of compression, with their defaults and what each default takes from the method (docs/training.md). No torch."""
 
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 
 from lamella.errors import UsageError
 from lamella.trainer.names import closest
@@ -12,8 +13,14 @@ class CompressOptions:
 
     #: Largest loss of integer-mode accuracy on the validation split, in percentage points.
     max_drop: float = 1.0
+    #: Points that collapsing layers may lose beyond max_drop, for the final epochs to win back; the result is judged without.
+    recover: float = 0.0
     #: Fraction of zeros over all layers together, in [0, 1).
     sparsity: float = 0.9
+    #: What pruning ranks weights by, from lamella.trainer.saliency: "magnitude" or "obd".
+    saliency: str = "magnitude"
+    #: Pruning with one "global" threshold, or with one a layer that weighs loss against bits: "entropy".
+    thresholds: str = "global"
     #: What to do when a layer breaks the bound: "stop", or "skip" it and try the next.
     on_violation: str = "stop"
     #: Ways to store a layer that is collapsed, from lamella.trainer.ladder; the cheapest within the bound is kept.
@@ -31,6 +38,10 @@ class CompressOptions:
     #: Epochs after each collapse, and after the last (kept only if they do not cost accuracy).
     layer_epochs: int = 1
     final_epochs: int = 0
+    #: Learning rate of the last epochs; 0: as in the other phases.
+    final_learning_rate: float = 0.0
+    #: Data of the final epochs: "train" or "train+validation". validation_drop is then that before them.
+    final_data: str = "train"
 
     #: Descent in every phase; see lamella.trainer.fit.Descent.
     learning_rate: float = 0.01
@@ -41,7 +52,8 @@ class CompressOptions:
     distill: float = 0.0
     temperature: float = 4.0
 
-    #: Ternary weights: zeros from the pruning "mask" or found anew by "mean" (threshold * mean |w|) or "max".
+    #: Ternary weights: zeros from the pruning "mask"; as many as that but moving, in pruning too ("count"); or found anew
+    #: by "mean" (threshold * mean |w|) or "max".
     zeros: str = "mask"
     threshold: float = 0.7
     #: sigma "learned" by gradient or in "closed" form; one per layer or per output channel.
@@ -55,9 +67,14 @@ class CompressOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            _require_kind(getattr(self, option.name), option.default, option.name)
         _require(self.max_drop >= 0, "max_drop", self.max_drop, "0 or more percentage points")
+        _require(self.recover >= 0, "recover", self.recover, "0 or more percentage points")
         _require(0 <= self.sparsity < 1, "sparsity", self.sparsity, "at least 0 and below 1")
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        _require(0 < self.learning_rate < HIGHEST_RATE, "learning_rate", self.learning_rate, "above 0, and finite")
+        rate = self.final_learning_rate
+        _require(0 <= rate < HIGHEST_RATE, "final_learning_rate", rate, "0 or more, and finite")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
         _require(0 <= self.distill <= 1, "distill", self.distill, "between 0 and 1")
         _require(self.temperature > 0, "temperature", self.temperature, "above 0")
@@ -75,14 +92,34 @@ class CompressOptions:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} = {getattr(self, name)!r} is not known; choose one of {', '.join(choices)}")
+        if self.recover > 0 and (self.final_epochs == 0 or self.final_data != "train"):
+            raise UsageError(
+                f"recover = {self.recover:g} relies on final epochs that validation judges; raise final_epochs, now "
+                f'{self.final_epochs}, and leave final_data at "train"'
+            )
+        if self.final_data != "train" and self.final_epochs == 0:
+            raise UsageError(
+                f"final_data = {self.final_data!r} has no effect without epochs; raise final_epochs, now 0"
+            )
 
+    @property
+    def layer_drop(self) -> float:
+        """Largest loss of validation accuracy, in points, with which a collapsed layer is kept."""
+        return self.max_drop + self.recover
+
+
+#: Torch takes no rate that float32 does not hold.
+HIGHEST_RATE = 1e38
 
 CHOICES = {
+    "saliency": ("magnitude", "obd"),
+    "thresholds": ("global", "entropy"),
+    "final_data": ("train", "train+validation"),
     "on_violation": ("stop", "skip"),
     "order": ("sparsity", "weights", "magnitude", "accuracy", "hessian"),
     "kept_layers": ("dense", "pruned"),
     "optimizer": ("sgd", "adam"),
-    "zeros": ("mask", "mean", "max"),
+    "zeros": ("mask", "count", "mean", "max"),
     "sigma": ("learned", "closed"),
     "activation_range": ("learned", "calibrated"),
 }
@@ -94,7 +131,25 @@ def options_from(values: dict) -> CompressOptions:
     for name in values:
         if name not in known:
             raise UsageError(f"compress: option {name!r} does not exist{closest(name, known)}")
-    return CompressOptions(**values)
+    return CompressOptions(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def _require_kind(value: object, default: object, name: str) -> None:
+    """UsageError unless a value is of the kind of its default."""
+    kind, text = next((k, t) for of, k, t in _KINDS if isinstance(default, of))
+    wrong = not isinstance(value, kind) or (isinstance(value, bool) and not isinstance(default, bool))
+    if wrong or (kind is tuple and not all(isinstance(item, str) for item in value)):
+        raise UsageError(f"{name} must be {text}, not {value!r}")
+
+
+#: Type of a default, what an option of it may be, and in words.
+_KINDS = (
+    (bool, bool, "True or False"),
+    (int, Integral, "an integer"),
+    (float, Real, "a number"),
+    (str, str, "a string"),
+    (tuple, tuple, "a tuple of strings"),
+)
 
 
 def _require(holds: bool, name: str, value: object, range_text: str) -> None:

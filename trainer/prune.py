@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lamella.errors import UsageError
 from lamella.trainer.network import QuantNetwork
+from lamella.trainer.rate import kept_counts
 from lamella.trainer.saliency import magnitude
 
 
@@ -32,6 +33,20 @@ def prune_(network: QuantNetwork, sparsity: float, scores: dict[str, Tensor] | N
             raise UsageError(
                 f"{name}: sparsity {sparsity:g} over the whole network leaves no weight in this layer; choose a lower one"
             )
+    return mask_sparsity(network)
+
+
+def prune_by_entropy_(network: QuantNetwork, sparsity: float, losses: dict[str, Tensor]) -> dict[str, float]:
+    """Sets masks by lamella.trainer.rate and returns the sparsity of each layer; exactly floor(p n) zeros of n weights.
+
+    losses: what removing each weight costs; for magnitude its square.
+    """
+    losses = {name: losses[name] for name in network.compressible}
+    total = sum(scores.numel() for scores in losses.values())
+    for name, count in kept_counts(losses, total - math.floor(sparsity * total)).items():
+        mask = torch.zeros(losses[name].numel(), dtype=torch.bool, device=losses[name].device)
+        mask[losses[name].flatten().sort(descending=True, stable=True)[1][:count]] = True
+        network.layers[name].mask.copy_(mask.reshape(losses[name].shape))
     return mask_sparsity(network)
 
 

@@ -1,6 +1,7 @@
 """Recipes: TOML files that say what to train, on what, and how to compress it. No torch."""
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from lamella.errors import UsageError
 from lamella.trainer.names import closest
-from lamella.trainer.options import CompressOptions
+from lamella.trainer.options import HIGHEST_RATE, CompressOptions
 
 #: [search] is for `lamella search` alone.
 TABLES = ("network", "data", "train", "compress", "search")
@@ -54,8 +55,13 @@ class TrainRecipe:
         for name, least in (("epochs", 0), ("batch_size", 1), ("seed", 0), ("threads", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} = {getattr(self, name)} is out of range; it must be {least} or more")
-        if self.learning_rate <= 0:
-            raise UsageError(f"learning_rate = {self.learning_rate} is out of range; it must be above 0")
+        for name, holds, wanted in (
+            ("learning_rate", 0 < self.learning_rate < HIGHEST_RATE, "above 0, and finite"),
+            ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more, and finite"),
+        ):
+            if not holds:
+                raise UsageError(f"{name} = {getattr(self, name)} is out of range; it must be {wanted}")
         if self.optimizer not in ("sgd", "adam"):
             raise UsageError(f"optimizer = {self.optimizer!r} is not known; choose one of sgd, adam")
 

@@ -4,21 +4,20 @@ import copy
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
-import torch
 from torch import Tensor, nn
 
-from lamella.errors import UsageError
+from lamella.errors import PlatformError, UsageError
 from lamella.trainer import integer
 from lamella.trainer.batches import checked, inputs_for_calibration
 from lamella.trainer.decisions import Decision, Point, Try
-from lamella.trainer.fit import Descent, Log, Progress, fit, float_accuracy
+from lamella.trainer.fit import Descent, Log, Progress, fit, float_accuracy, not_finite
 from lamella.trainer.frozen import FrozenNetwork, freeze
 from lamella.trainer.names import closest
 from lamella.trainer.network import QuantNetwork
 from lamella.trainer.options import CompressOptions
 from lamella.trainer.place import Place
 from lamella.trainer.rules import WeightRule
-from lamella.trainer.sizes import smallest_format, weight_bytes
+from lamella.trainer.sizes import Price, Prices, by_bytes
 from lamella.trainer.trace import trace
 
 #: Trains a module in place for so many epochs, and calls the module's keep_valid_() after every step.
@@ -38,19 +37,25 @@ class Run:
         save: Callable[[dict], None],
         place: Place,
         log: Log | None,
+        prices: Prices = by_bytes,
     ):
         self.options = options
+        self._prices = prices
         self.train_data = train_data
         self.progress = progress
         self._save = save
         self.place = place
         self._log = log
         self.own_loop: OwnLoop | None = None
+        if not isinstance(model, nn.Module):
+            raise UsageError(f"the model is of {type(model).__name__}; give a torch.nn.Module")
+        if name := not_finite(model):
+            raise UsageError(f"the model's {name} holds NaN or infinity; train it again")
         self.inputs = inputs_for_calibration(train_data, options.calibration_batches)
         graph = trace(model, self.inputs[0][:2])
         self.network = QuantNetwork(graph, model, learned_ranges=options.activation_range == "learned")
         self.classes = graph.output.shape[0]
-        self.validation = list(checked(validation_data, "validation", self.classes))
+        self.validation = list(checked(validation_data, "validation", self.classes, graph.input.shape))
         self.float_accuracy = float_accuracy(model, self.validation, "validation")
         self.teacher = copy.deepcopy(model).eval() if options.distill else None
         self.order: list[str] = []
@@ -58,24 +63,31 @@ class Run:
         self.points: list[Point] = []
         self.epochs = 0
         self.finished = False
-        for name in options.keep:
-            if name not in self.network.compressible:
-                raise UsageError(f"keep: there is no layer {name!r}{closest(name, self.network.compressible)}")
+        #: Validation accuracy before training on the validation split itself.
+        self.judged: float | None = None
+        require_layers(options.keep, self.network)
 
     def candidates(self) -> list[str]:
         """Layers that may be collapsed, least significant first."""
         return [name for name in self.order if name not in self.options.keep]
 
-    def train(self, phase: str, epochs: int, before_epoch: Callable[[int], None] | None = None) -> None:
-        """Epochs of descent on the network as it is."""
+    def train(
+        self,
+        phase: str,
+        epochs: int,
+        before_epoch: Callable[[int], None] | None = None,
+        data: Iterable | None = None,
+    ) -> None:
+        """Epochs of descent on the network as it is; data: in place of the training split."""
         o = self.options
         if self.own_loop is not None:
             self._train_with_own_loop(epochs, before_epoch)
             return
-        descent = Descent(epochs, o.learning_rate, o.optimizer, o.momentum, o.weight_decay, o.distill, o.temperature)
+        rate = o.final_learning_rate if phase == "final" and o.final_learning_rate else o.learning_rate
+        descent = Descent(epochs, rate, o.optimizer, o.momentum, o.weight_decay, o.distill, o.temperature)
         fit(
             self.network,
-            self.train_data,
+            self.train_data if data is None else data,
             descent,
             what=phase,
             seed=o.seed,
@@ -85,6 +97,7 @@ class Run:
             progress=self.progress(phase),
             place=self.place,
             log=self._log,
+            classes=self.classes,
         )
         self.epochs += epochs
         if o.activation_range == "calibrated" and phase != "prune":
@@ -98,6 +111,10 @@ class Run:
             self.network.train()
             self.own_loop(self.network, 1 if before_epoch is not None else epochs)
             self.network.to("cpu").eval()
+            if name := not_finite(self.network):
+                raise PlatformError(
+                    f"own_loop: {name} became NaN or infinite; training diverged: try a lower learning rate"
+                )
         self.epochs += epochs
 
     def set_rule(self, name: str, rule: WeightRule) -> None:
@@ -121,16 +138,29 @@ class Run:
         self.network.restore_(before)
         return accuracy
 
-    def layer_bytes(self, name: str) -> int:
-        """Bytes of a layer's weights as they are now, in their smallest format."""
+    def price(self, name: str) -> Price:
+        """What a layer takes as it is now."""
+        return self._prices(self.frozen(), [name])[name]
+
+    def price_with(self, name: str, rule: WeightRule) -> Price:
+        """What a layer would take under a rule, without training. The network stays as it is."""
         layer = self.network.layers[name]
-        with torch.no_grad():
-            return smallest_format(layer.rule.freeze(layer)[0])[1]
+        before, learned = layer.rule, dict(layer.extra.items())
+        layer.set_rule_(rule)
+        price = self.price(name)
+        layer.rule = before
+        layer.extra.clear()
+        layer.extra.update(learned)
+        return price
 
     def point(self, what: str, accepted: bool = True) -> Point:
-        """Bytes and accuracy of the network as it is now."""
+        """What the network takes as it is now, and its accuracy."""
         frozen = self.frozen()
-        point = Point(what, weight_bytes(frozen), integer.accuracy(frozen, self.validation), accepted)
+        prices = self._prices(frozen, list(frozen.layers)).values()
+        counts = [price.instructions for price in prices]
+        instructions = None if None in counts else round(sum(counts))
+        accuracy = integer.accuracy(frozen, self.validation)
+        point = Point(what, sum(price.bytes for price in prices), accuracy, accepted, instructions)
         if self._log is not None:
             self._log({"phase": what, "epoch": self.epochs, "bytes": point.bytes, "accuracy": point.accuracy})
         return point
@@ -148,10 +178,13 @@ class Run:
             "points": [asdict(point) for point in self.points],
             "epochs": self.epochs,
             "finished": self.finished,
+            "judged": self.judged,
         }
 
     def load(self, state: dict) -> None:
         """Continues from state()."""
+        if missing := self.state().keys() - {"judged"} - state.keys():
+            raise UsageError(f"resume: is no state that compress gave to save, it has no {min(missing)!r}; start anew")
         self.network.restore_(state["network"])
         self.order = list(state["order"])
         self.decisions = [
@@ -160,3 +193,11 @@ class Run:
         self.points = [Point(**point) for point in state["points"]]
         self.epochs = state["epochs"]
         self.finished = state["finished"]
+        self.judged = state.get("judged")
+
+
+def require_layers(names: Iterable[str], network: QuantNetwork) -> None:
+    """UsageError for a name in `keep` that no layer has."""
+    for name in names:
+        if name not in network.compressible:
+            raise UsageError(f"keep: there is no layer {name!r}{closest(name, network.compressible)}")

@@ -9,11 +9,13 @@ import json
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
+from itertools import islice, product
 from pathlib import Path
 
 from lamella.errors import PlatformError, UsageError
 from lamella.trainer import checkpoint, session
 from lamella.trainer.fit import Progress
+from lamella.trainer.ladder import Ladder
 from lamella.trainer.layerwise import compress
 from lamella.trainer.names import closest
 from lamella.trainer.options import CompressOptions
@@ -26,10 +28,12 @@ except ImportError:
     optuna = None
 
 RANGE = {"low", "high", "log", "step"}
+#: So many combinations of values are looked at to find one that a value is allowed in.
+COMBINATIONS = 2000
 
 
-def space_of(path: Path) -> dict[str, list | dict]:
-    """The table [search] of a recipe, checked."""
+def space_of(path: Path, base: CompressOptions) -> dict[str, list | dict]:
+    """The table [search] of a recipe, checked: every value, with `base` for the rest, is allowed in some combination."""
     space = tomllib.loads(path.read_text(encoding="utf-8")).get("search")
     if not isinstance(space, dict) or not space:
         raise UsageError(
@@ -44,7 +48,29 @@ def space_of(path: Path) -> dict[str, list | dict]:
             raise UsageError(f"{path}: [search] {name}: low and high must be numbers")
         if not is_range and not (isinstance(values, list) and values):
             raise UsageError(f"{path}: [search] {name} must be a list of values, or {{ low = .., high = .. }}")
+    if "final_data" in space:
+        raise UsageError(
+            f"{path}: [search] final_data: trials are compared on the validation split, so none may train on it; take it out"
+        )
+    _check_values(space, base, path)
     return space
+
+
+def _check_values(space: dict[str, list | dict], base: CompressOptions, path: Path) -> None:
+    """UsageError for a value that no combination with values of the other options makes right; long before it is tried."""
+    ends = {n: v if isinstance(v, list) else [v["low"], v["high"]] for n, v in space.items()}
+    for name, values in ends.items():
+        others = [[(other, value) for value in more] for other, more in ends.items() if other != name]
+        for value in values:
+            said = None
+            for combination in islice(product(*others), COMBINATIONS):
+                try:
+                    Ladder(_options(base, {**dict(combination), name: value}))
+                    break
+                except UsageError as error:
+                    said = said or error
+            else:
+                raise UsageError(f"{path}: [search] {name}: {said}")
 
 
 def run(
@@ -65,8 +91,7 @@ def run(
     if optuna is None:
         raise PlatformError("search needs Optuna, which is not installed: pip install 'lamella[search]'")
     place = session.settle(recipe)
-    training, validation, _ = session.splits(recipe, data_folder)
-    model = session.build(recipe)
+    model, training, validation, _ = session.prepare(recipe, data_folder)
     float_path = out / session.FLOAT
     if float_path.is_file():
         checkpoint.load_float(model, float_path)
@@ -74,7 +99,7 @@ def run(
         session.train_float(recipe, model, training, place, progress("float"))
         checkpoint.save_float(model, float_path)
     model.eval()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         study_name=recipe.network.name,
         storage=storage or f"sqlite:///{out / 'search.db'}",
@@ -83,8 +108,10 @@ def run(
         sampler=optuna.samplers.TPESampler(seed=recipe.train.seed) if storage is None else None,
     )
 
+    base = trial_base(recipe.compress)
+
     def one(trial) -> tuple[float, int]:
-        options = _options(recipe.compress, {name: _suggest(trial, name, values) for name, values in space.items()})
+        options = _options(base, {name: _suggest(trial, name, values) for name, values in space.items()})
         said = ", ".join(f"{name}={value}" for name, value in trial.params.items())
         result = compress(
             model,
@@ -102,10 +129,20 @@ def run(
         say(f"trial {trial.number}: {result.validation_drop:+.2f} points lost, {size:,} bytes ({said})")
         return result.validation_drop, size
 
-    study.optimize(one, n_trials=trials, catch=())
+    def told(study, trial) -> None:
+        if trial.values is None:
+            said = ", ".join(f"{name}={value}" for name, value in trial.params.items())
+            say(f"trial {trial.number}: these options do not go together ({said})")
+
+    study.optimize(one, n_trials=trials, catch=(UsageError,), callbacks=[told])
     report = _report(study, recipe)
     checkpoint.save_text(json.dumps(report, indent=2) + "\n", out / "search.json")
     return report
+
+
+def trial_base(options: CompressOptions) -> CompressOptions:
+    """The options of the recipe for trials, which must not train on the validation split that compares them."""
+    return replace(options, final_data="train")
 
 
 def _suggest(trial, name: str, values: list | dict) -> object:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,14 +13,19 @@ from torch import nn
 
 from lamella.errors import UsageError
 from lamella.trainer import augment, checkpoint, data, export_onnx, metrics, networks, onnxruntime_check
-from lamella.trainer.batches import TensorBatches
+from lamella.trainer.batches import TensorBatches, checked
 from lamella.trainer.budget import Budget
 from lamella.trainer.csv_log import CsvLog
 from lamella.trainer.data.splits import Splits, validation_indices
 from lamella.trainer.fit import Descent, Log, Progress, fit, float_accuracy
+from lamella.trainer.ladder import Ladder
 from lamella.trainer.layerwise import CompressResult, compress
+from lamella.trainer.network import QuantNetwork
 from lamella.trainer.place import Place, here
 from lamella.trainer.recipe import Recipe
+from lamella.trainer.run import require_layers
+from lamella.trainer.sizes import Prices, by_bytes
+from lamella.trainer.trace import trace
 
 CHECKPOINT = "checkpoint.pt"
 FLOAT = "float.pt"
@@ -38,21 +43,21 @@ def run(
     float_checkpoint: Path | None = None,
     resume: bool = False,
     within: Budget | None = None,
+    prices: Prices = by_bytes,
     progress: Callable[[str], Progress] = lambda phase: lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """Writes out/model.onnx and out/metrics.json and returns the metrics.
 
     float_checkpoint: a state_dict to start from instead of training the baseline. resume: continue from
-    out/checkpoint.pt with the same recipe; the result is that of an unbroken run. within: bytes to fit into, in place of
-    the recipe's max_drop.
+    out/checkpoint.pt with the same recipe; the result is that of an unbroken run. within: what to fit into, in place of
+    the recipe's max_drop. prices: what the ladder goes by.
     """
     place = settle(recipe)
     if not place.is_first:
         say = _silence
     saved = _Saved(recipe, out, resume, place)
-    model = build(recipe)
-    training, validation, test = splits(recipe, data_folder)
+    model, training, validation, test = prepare(recipe, data_folder)
     log = CsvLog(out / LOG, new=not resume) if place.is_first else None
     epochs = _baseline(recipe, model, saved, training, float_checkpoint, place, progress, log)
     say(f"float: {100 * float_accuracy(model, validation, 'validation'):.2f} % on the validation split")
@@ -75,6 +80,7 @@ def run(
         save=save_compression,
         resume=saved.state.get("compress"),
         within=within,
+        prices=prices,
         place=place,
         log=log,
         **asdict(recipe.compress),
@@ -82,7 +88,7 @@ def run(
     with _folder(out, place) as written:
         report = _finish(recipe, result, model, validation, test, written)
     if within is not None:
-        report["budget"] = {"bytes": within.bytes, "fits": result.fits}
+        report["budget"] = {within.unit: within.most, "fits": result.fits}
     report |= {
         "epochs": epochs + result.epochs,
         "seconds": round(saved.seconds(), 1),
@@ -113,14 +119,14 @@ class _Saved:
     """The state of a run and its checkpoint, out/checkpoint.pt, which the first process writes."""
 
     def __init__(self, recipe: Recipe, out: Path, resume: bool, place: Place):
-        self._path, self._place, self._started = out / CHECKPOINT, place, time.monotonic()
+        self.path, self._place, self._started = out / CHECKPOINT, place, time.monotonic()
         self.float_path = out / FLOAT
         self.state: dict = {"recipe": recipe.to_dict(), "seconds": 0.0}
         if resume:
-            if not self._path.is_file():
-                raise UsageError(f"--resume: there is no {self._path}; start without --resume")
-            self.state = checkpoint.load(self._path)
-            checkpoint.check_recipe(self.state, recipe.to_dict(), self._path)
+            if not self.path.is_file():
+                raise UsageError(f"--resume: there is no {self.path}; start without --resume")
+            self.state = checkpoint.load(self.path)
+            checkpoint.check_recipe(self.state, recipe.to_dict(), self.path)
         self._seconds_before = self.state["seconds"]
 
     def seconds(self) -> float:
@@ -131,7 +137,7 @@ class _Saved:
         """Puts parts into the state and writes it."""
         self.state.update(parts, seconds=self.seconds())
         if self._place.is_first:
-            checkpoint.save(self.state, self._path)
+            checkpoint.save(self.state, self.path)
 
     def save_float(self, model: nn.Module) -> None:
         """The float network, for `lamella compress`."""
@@ -143,7 +149,21 @@ def settle(recipe: Recipe) -> Place:
     """Makes torch repeatable as the recipe wants it, and says where it trains."""
     torch.set_num_threads(recipe.train.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it would write every tensor twice
     return here(recipe.train.device, recipe.train.precision)
+
+
+def prepare(recipe: Recipe, folder: Path | None) -> tuple[nn.Module, TensorBatches, TensorBatches, TensorBatches]:
+    """The untrained network, and training, validation and test batches; what can be refused is refused here."""
+    model, parts = build(recipe), splits(recipe, folder)
+    network = QuantNetwork(trace(model, parts[0].x[:2]), model, learned_ranges=False)
+    require_layers(recipe.compress.keep, network)
+    Ladder(recipe.compress)
+    for part, name in zip(parts, ("training", "validation", "test"), strict=True):
+        plain = replace(part, shuffle=False, batch_size=EVALUATION_BATCH, augment=None)
+        for _ in checked(plain, name, network.graph.output.shape[0], network.graph.input.shape):
+            pass
+    return model, *parts
 
 
 def build(recipe: Recipe) -> nn.Module:
@@ -166,6 +186,9 @@ def splits(recipe: Recipe, folder: Path | None) -> tuple[TensorBatches, TensorBa
     for name, x in (("training", whole.train_x), ("test", whole.test_x)):
         if not len(x):
             raise UsageError(f"data {recipe.data.name!r}: the {name} part is empty")
+    for name, x, y in (("training", whole.train_x, whole.train_y), ("test", whole.test_x, whole.test_y)):
+        if len(x) != len(y):
+            raise UsageError(f"data {recipe.data.name!r}: the {name} part has {len(x)} samples and {len(y)} labels")
     t = recipe.train
     train, validation = validation_indices(len(whole.train_x), recipe.data.validation, t.seed)
     x, y = torch.from_numpy(whole.train_x), torch.from_numpy(whole.train_y)
@@ -187,6 +210,10 @@ def _baseline(
     log,
 ) -> int:
     """Gives the float model its weights: from the state, from a file, or by training. Returns the epochs spent."""
+    for name in ("float", "baseline"):
+        if name in saved.state:
+            state = saved.state[name]
+            checkpoint.require_state_of(model, state["network"] if name == "baseline" else state, saved.path)
     if "float" in saved.state:
         model.load_state_dict(saved.state["float"])
     else:

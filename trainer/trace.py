@@ -1,6 +1,8 @@
 """From any nn.Module to a Graph, by torch.fx."""
 
-import operator
+import math
+from contextlib import redirect_stderr
+from io import StringIO
 
 import torch
 import torch.nn.functional as F
@@ -8,24 +10,26 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from lamella.errors import UnsupportedError
-from lamella.trainer import trace_pooling, trace_sequences
+from lamella.trainer import trace_functions, trace_pooling, trace_sequences
 from lamella.trainer.graph import (
-    AddNode,
     Clip,
     ClipNode,
     ConcatNode,
     DropoutNode,
     FlattenNode,
-    FunctionNode,
     Graph,
     InputNode,
     LayerNode,
-    MultiplyNode,
     Node,
     SoftmaxNode,
-    SubtractNode,
 )
 from lamella.trainer.simplify import NormNode, SameNode, simplify
+
+SUPPORTED = (
+    "Conv1d, Conv2d, Linear, GRU and LSTM (batch first, one direction, from zero), BatchNorm, ReLU, ReLU6, Hardtanh, "
+    "LeakyReLU, ELU, GELU, SiLU, Softplus, Hardswish, Hardsigmoid, Sigmoid, Tanh, MaxPool, AvgPool, AdaptiveAvgPool to one value, flatten, transpose of length and channels, +, -, *, / by a number, cat, "
+    "Dropout and a final Softmax or LogSoftmax"
+)
 
 
 def trace(model: nn.Module, example: torch.Tensor) -> Graph:
@@ -33,15 +37,21 @@ def trace(model: nn.Module, example: torch.Tensor) -> Graph:
     title = type(model).__name__
     was_training = model.training
     model.eval()
+    shapes = None
     try:
         traced = fx.symbolic_trace(model)
+        shapes = _Shapes(traced)
         with torch.no_grad():
-            ShapeProp(traced).propagate(example)
+            shapes.propagate(example)
         traced.graph.eliminate_dead_code()  # such as the last state that a recurrent layer gives too
     except Exception as error:  # fx and a model's forward raise whatever they like
+        where = "torch.fx cannot follow its forward" if shapes is None else f"{shapes.at} fails"
+        while error.__cause__ is not None:  # fx wraps what the step said
+            error = error.__cause__
+        said = str(error).partition("\n")[0] or type(error).__name__
         raise UnsupportedError(
-            f"{title}: torch.fx cannot follow its forward on an input of shape {tuple(example.shape)}: {error}; "
-            "write forward without branches on values and check the shapes"
+            f"{title}: {where} on an input of shape {tuple(example.shape)}: {said}; write forward without branches on "
+            f"values, check the shapes, and use supported layers only: {SUPPORTED}"
         ) from error
     finally:
         model.train(was_training)
@@ -50,8 +60,47 @@ def trace(model: nn.Module, example: torch.Tensor) -> Graph:
         raise UnsupportedError(f"{title}: gives more than one output; return one tensor")
     _check_single_use(traced.graph, title)
     modules = dict(traced.named_modules())
-    nodes = [node for step in traced.graph.nodes if (node := _convert(step, modules, title)) is not None]
-    return _checked(Graph(simplify(nodes, _name(output, modules))), title)
+    log_scores = _is_log_softmax(output, modules)
+    if log_scores:
+        output = output.args[0]
+    steps = (
+        step
+        for step in traced.graph.nodes
+        if not (log_scores and output in step.all_input_nodes and step.op != "output")
+    )
+    nodes = [node for step in steps if (node := _convert(step, modules, title)) is not None]
+    return _checked(Graph(simplify(nodes, _name(output, modules)), log_scores), title)
+
+
+def _is_log_softmax(step: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    """Whether a step, the last one, is a LogSoftmax over the classes that takes what nothing else takes."""
+    if len(step.meta["tensor_meta"].shape) != 2 or not step.args or not isinstance(step.args[0], fx.Node):
+        return False
+    if step.op == "call_module":
+        module = modules[step.target]
+        found, axis = isinstance(module, nn.LogSoftmax), getattr(module, "dim", None)
+    else:
+        found = step.target in (F.log_softmax, torch.log_softmax, "log_softmax")
+        axis = _argument(step.args, step.kwargs, 1, "dim", None)
+    return found and axis in (1, -1) and len(step.args[0].users) == 1
+
+
+class _Shapes(ShapeProp):
+    """Runs every step once, and knows which one it is at."""
+
+    at = ""
+
+    def run_node(self, n: fx.Node) -> object:
+        self.at = _described(n, dict(self.module.named_modules()))
+        with redirect_stderr(StringIO()):  # where ShapeProp prints a traceback
+            return super().run_node(n)
+
+
+def _described(step: fx.Node, modules: dict[str, nn.Module]) -> str:
+    """How a message calls a step."""
+    if step.op == "call_module":
+        return f"layer {step.target} ({type(modules[step.target]).__name__})"
+    return f"operation {step.name} ({getattr(step.target, '__name__', step.target)})"
 
 
 def _convert(step: fx.Node, modules: dict[str, nn.Module], title: str) -> Node | None:
@@ -68,15 +117,13 @@ def _convert(step: fx.Node, modules: dict[str, nn.Module], title: str) -> Node |
         recurrent = isinstance(module, trace_sequences.RECURRENT)
         find = trace_sequences.from_module if recurrent else _from_module
         node = find(module, step, base)
-        what = f"layer {step.target} ({type(module).__name__})"
     else:
         node = _from_function(step, modules, base) or trace_sequences.from_function(step, base, modules)
-        what = f"operation {step.name} ({getattr(step.target, '__name__', step.target)})"
     if node is None:
+        what = _described(step, modules)
         raise UnsupportedError(
-            f"{title}: {what} is not supported in this form; supported are Conv1d, Conv2d, Linear, GRU and LSTM (batch "
-            "first, one direction, from zero), BatchNorm, ReLU, ReLU6, Hardtanh, Sigmoid, Tanh, MaxPool, AvgPool, "
-            "AdaptiveAvgPool to one value, flatten, transpose of length and channels, +, -, *, cat, Dropout and a final Softmax"
+            f"{title}: {what} is not supported in this form, neither compressed nor in int8; replace it by supported "
+            f"ones: {SUPPORTED}"
         )
     return node
 
@@ -119,10 +166,6 @@ def _from_module(module: nn.Module, step: fx.Node, base: dict) -> Node | None:
             )
         case nn.AdaptiveAvgPool1d() | nn.AdaptiveAvgPool2d():
             return trace_pooling.adaptive_pool(base, module.output_size)
-        case nn.Sigmoid():
-            return FunctionNode(**base, function="sigmoid")
-        case nn.Tanh():
-            return FunctionNode(**base, function="tanh")
         case nn.Flatten() if module.start_dim == 1 and module.end_dim in (-1, len(base["shape"])):
             return FlattenNode(**base)
         case nn.Dropout():
@@ -131,7 +174,7 @@ def _from_module(module: nn.Module, step: fx.Node, base: dict) -> Node | None:
             return SameNode(**base)
         case nn.Softmax() if module.dim in (1, -1) and len(base["shape"]) == 1:
             return SoftmaxNode(**base)
-    return None
+    return trace_functions.from_module(module, base)
 
 
 def _from_function(step: fx.Node, modules: dict[str, nn.Module], base: dict) -> Node | None:
@@ -151,8 +194,8 @@ def _from_function(step: fx.Node, modules: dict[str, nn.Module], base: dict) -> 
         if any(isinstance(bound, fx.Node) for bound in (low, high)):
             return None
         return ClipNode(**base | {"clip": Clip(*(None if bound is None else float(bound) for bound in (low, high)))})
-    if (function := _FUNCTIONS.get(target)) is not None:
-        return FunctionNode(**base, function=function)
+    if target in trace_functions.CALLS:
+        return trace_functions.from_call(step, base)
     if target in (F.max_pool2d, torch.max_pool2d, F.max_pool1d, torch.max_pool1d):
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
         kernel, stride, padding, dilation, ceil = _arguments(args, kwargs, names, (None, None, 0, 1, False))
@@ -174,13 +217,12 @@ def _from_function(step: fx.Node, modules: dict[str, nn.Module], base: dict) -> 
     if target in ("view", "reshape", torch.reshape):
         # Which numbers forward gave does not matter as long as the result is one row per sample.
         return (
-            FlattenNode(**base) if len(base["shape"]) == 1 and base["shape"][0] == _size(_input_shape(step)) else None
+            FlattenNode(**base)
+            if len(base["shape"]) == 1 and base["shape"][0] == math.prod(_input_shape(step))
+            else None
         )
-    if (kind := _ARITHMETIC.get(target)) is not None:
-        shapes = {tuple(a.meta["tensor_meta"].shape[1:]) for a in step.all_input_nodes if "tensor_meta" in a.meta}
-        operands = [a for a in args[:2] if isinstance(a, fx.Node)]
-        plain = len(operands) == 2 and shapes == {base["shape"]} and kwargs.get("alpha", 1) == 1
-        return kind(**base | {"inputs": tuple(_name(a, modules) for a in operands)}) if plain else None
+    if target in trace_functions.ARITHMETIC:
+        return trace_functions.arithmetic(step, base, lambda operand: _name(operand, modules))
     if target in (torch.cat, torch.concat):
         parts, axis = args[0] if args else kwargs["tensors"], _argument(args, kwargs, 1, "dim", 0)
         return (
@@ -200,18 +242,6 @@ def _from_function(step: fx.Node, modules: dict[str, nn.Module], base: dict) -> 
     if target == "contiguous":
         return SameNode(**base)
     return None
-
-
-#: Operations on two tensors of one shape, and functions of one, in every form that fx shows.
-_ARITHMETIC = {
-    **dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), AddNode),
-    **dict.fromkeys((operator.sub, operator.isub, torch.sub, "sub", "sub_"), SubtractNode),
-    **dict.fromkeys((operator.mul, operator.imul, torch.mul, "mul", "mul_"), MultiplyNode),
-}
-_FUNCTIONS = {
-    **dict.fromkeys((torch.sigmoid, F.sigmoid, "sigmoid"), "sigmoid"),
-    **dict.fromkeys((torch.tanh, F.tanh, "tanh"), "tanh"),
-}
 
 
 def _checked(graph: Graph, title: str) -> Graph:
@@ -265,13 +295,6 @@ def _is_shape_only(step: fx.Node) -> bool:
 
 def _input_shape(step: fx.Node) -> tuple[int, ...]:
     return tuple(step.args[0].meta["tensor_meta"].shape[1:])
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for extent in shape:
-        size *= extent
-    return size
 
 
 def _argument(args: tuple, kwargs: dict, position: int, name: str, default):

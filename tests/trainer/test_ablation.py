@@ -1,12 +1,16 @@
 """What each option is worth: variants, their results, and going on after an interruption."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 
 from lamella import cli
-from lamella.trainer import ablation
+from lamella.errors import UsageError
+from lamella.trainer import ablation, integer, session
 from lamella.trainer.options import CHOICES, CompressOptions
+from lamella.trainer.recipe import read_recipe
 
 from .test_session import RECIPE, fails, recipe_in, toy_modules  # noqa: F401
 
@@ -45,3 +49,28 @@ def test_results_are_kept_and_not_made_again(tmp_path, capsys):
 @pytest.mark.parametrize("wrong", ["sigam", "sigma=open"])
 def test_an_unknown_variant_is_refused(tmp_path, capsys, wrong):
     fails(["ablate", str(recipe_in(tmp_path, SHORT)), "--only", wrong], 2, wrong, capsys)
+
+
+def test_variants_are_judged_on_samples_that_none_has_seen(tmp_path, monkeypatch):
+    """Also that which trains on the validation split, whose last epochs would not show in the accuracy before them."""
+    recipe, seen, real = read_recipe(recipe_in(tmp_path, SHORT)), [], ablation.compress
+
+    def noting(model, training, validation, **options):
+        result = real(model, training, validation, **options)
+        seen.append((validation, result))
+        return result
+
+    monkeypatch.setattr(ablation, "compress", noting)
+    only = ["final_epochs=2", "final_data=train+validation"]
+    report = ablation.run(recipe, tmp_path / "o", only=only)["variants"]
+    whole = session.prepare(recipe, None)[2]
+    deciding, judging = ablation.halves(whole)
+    parts = torch.cat([deciding.x, judging.x]).flatten(1).tolist()
+    assert sorted(parts) == sorted(whole.x.flatten(1).tolist()) and len(report) == len(seen) == 3
+    for facts, (validation, result) in zip(report.values(), seen, strict=True):
+        assert torch.equal(validation.x, deciding.x)
+        assert facts["accuracy"] == integer.accuracy(result.frozen, judging)
+    asked = {name: result.options for name, (_, result) in zip(report, seen, strict=True)}
+    assert asked["final_data=train+validation"] == replace(asked["final_epochs=2"], final_data="train+validation")
+    with pytest.raises(UsageError, match="validation = 1"):
+        ablation.halves(replace(whole, x=whole.x[:1], y=whole.y[:1]))

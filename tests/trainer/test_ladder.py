@@ -14,9 +14,12 @@ from lamella.trainer.budget import Budget
 from lamella.trainer.graph import LayerNode
 from lamella.trainer.ladder import RUNGS, Ladder
 from lamella.trainer.layers import WeightLayer
+from lamella.trainer.layerwise import prune_and_order
 from lamella.trainer.options import CompressOptions
+from lamella.trainer.place import CPU
 from lamella.trainer.rules.uniform import Uniform
-from lamella.trainer.sizes import smallest_format, weight_bytes
+from lamella.trainer.run import Run
+from lamella.trainer.sizes import Price, by_bytes, smallest_format, weight_bytes
 
 QUICK = {"sparsity": 0.6, "learning_rate": 0.02}
 ALL = tuple(RUNGS)
@@ -35,18 +38,64 @@ def test_rungs_come_cheapest_first_and_leave_the_layer_alone():
     layer = dense_layer(40, 100, 0)
     layer.set_rule_(Uniform(bits=8))
     step = layer.extra["step"].detach().clone()
-    found = Ladder(CompressOptions(ladder=ALL)).rungs(layer, below=40 * 100)
-    assert [rung.name for rung in found] == ["sparse", "ternary", "int2", "int4"]
-    assert [rung.bytes for rung in found] == sorted(rung.bytes for rung in found)
-    assert layer.rule == Uniform(bits=8) and torch.equal(layer.extra["step"], step)
-    for rung in found:
-        layer.set_rule_(rung.rule)
-        assert rung.bytes == smallest_format(rung.rule.freeze(layer)[0])[1]
+    found = Ladder(CompressOptions(ladder=ALL)).rungs(priced(layer), below=40 * 100)
+    assert [rung.name for rung in found] == ["sparse", "sparse_int4", "ternary", "int2", "int4"]
+    assert [rung.price.cost for rung in found] == sorted(rung.price.cost for rung in found)
+    assert torch.equal(step, layer.extra["step"])
+
+
+def priced(layer: WeightLayer):
+    """Bytes of a layer under a rule."""
+
+    def price(rule) -> Price:
+        other = copy.deepcopy(layer)
+        other.set_rule_(rule)
+        with torch.no_grad():
+            size = smallest_format(rule.freeze(other)[0])[1]
+        return Price(size, size)
+
+    return price
+
+
+def test_a_price_leaves_the_network_alone(trained, data):
+    """And is what the layer then takes."""
+    run = Run(trained, *data, CompressOptions(sparsity=0.6), lambda phase: None, lambda s: None, CPU, None, by_bytes)
+    prune_and_order(run, Ladder(run.options))
+    for name in run.order:
+        run.network.layers[name].set_rule_(Uniform(bits=8))
+    before = run.network.snapshot()
+    for name in run.order:
+        for rule in (RUNGS[rung](run.options) for rung in ALL):
+            found = run.price_with(name, rule)
+            run.network.layers[name].set_rule_(rule)
+            assert run.price(name) == found == by_bytes(run.frozen(), [name])[name]
+            run.network.restore_(before)
+    after = run.network.snapshot()
+    assert before["rules"] == after["rules"]
+    assert all(torch.equal(value, after["state"][key]) for key, value in before["state"].items())
+    assert all(torch.equal(v, after["extra"][n][k]) for n, more in before["extra"].items() for k, v in more.items())
+
+
+def test_prices_of_a_target_decide_what_is_cheap(trained, data):
+    """Here four bits cost least: they are tried first, and nothing is tried that costs as much as int8."""
+
+    def prices(network, names):
+        cost = {"int8": 3.0, "uniform": 1.0, "ternary": 2.0}
+        return {name: Price(10, cost[network.layers[name].rule], 7.0) for name in names}
+
+    more = {"max_drop": 100.0, "ladder": ("sparse", "int4"), **QUICK}
+    result = compress(trained, *data, prices=prices, **more)
+    assert {d.tries[0].rung for d in result.decisions} == {"int4"}
+    assert all(point.instructions == 7 * len(result.frozen.layers) for point in result.points)
+    assert "int4 (10 bytes, 7 instructions) loses" in result.decisions[0].reason(100.0)
+    dear = compress(trained, *data, prices=lambda network, names: {n: Price(10, 1.0) for n in names}, **more)
+    assert not any(d.accepted or d.tries for d in dear.decisions)
 
 
 def test_a_rung_that_saves_nothing_is_not_tried():
     layer = dense_layer(40, 100, 0)
-    assert [rung.name for rung in Ladder(CompressOptions(ladder=ALL)).rungs(layer, below=850)] == ["sparse", "ternary"]
+    found = Ladder(CompressOptions(ladder=ALL)).rungs(priced(layer), below=850)
+    assert [rung.name for rung in found] == ["sparse", "sparse_int4", "ternary"]
 
 
 @pytest.mark.parametrize("ladder", [("sprase",), ()])

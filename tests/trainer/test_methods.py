@@ -10,6 +10,7 @@ from torch import nn
 from lamella import pipeline, verify
 from lamella.codegen import import_onnx, reference
 from lamella.errors import UsageError
+from lamella.formats import formats
 from lamella.trainer import integer, methods
 from lamella.trainer.methods.filter_prune import without_filters
 from lamella.trainer.methods.low_rank import low_rank, split_convolution, split_dense
@@ -19,6 +20,7 @@ from lamella.trainer.networks.resnet8 import build as resnet8
 from lamella.trainer.options import CompressOptions
 from lamella.trainer.place import CPU
 from lamella.trainer.run import Run
+from lamella.trainer.sizes import as_rows
 from lamella.trainer.trace import trace
 
 OPTIONS = CompressOptions(sparsity=0.6, learning_rate=0.02, max_drop=20.0)
@@ -80,6 +82,21 @@ def test_pruning_methods_reach_the_sparsity(name, results):
     levels = [layer.levels for layer in results(name).frozen.layers.values()]
     zeros = sum(int((part == 0).sum()) for part in levels) / sum(part.size for part in levels)
     assert zeros >= OPTIONS.sparsity - 0.01
+
+
+#: Methods whose levels one format is made for, and that format; entropy coding, which takes anything, may be smaller yet.
+LANDING = {"vector_quant": "vectors", "bwn": "binary", "binaryconnect": "binary"}
+
+
+@pytest.mark.parametrize("name", LANDING)
+def test_a_method_lands_in_its_format(name, results):
+    sizes = {}
+    for layer, frozen in results(name).frozen.layers.items():
+        rows = as_rows(frozen.levels)
+        sizes[layer] = {f.name: f.size(rows) for f in formats().values() if f.fits(rows)}
+    largest = max(sizes, key=lambda layer: sizes[layer]["int8"])
+    plain = {f: n for f, n in sizes[largest].items() if not f.endswith("_ans")}
+    assert min(plain, key=plain.get) == LANDING[name], sizes[largest]
 
 
 def test_ends_and_kept_layers_stay_int8(trained, data):

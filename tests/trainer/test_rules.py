@@ -54,7 +54,7 @@ EXAMPLES = [
     Uniform(4),
     Uniform(8),
     Vector(),
-    Vector(size=5, entries=4, bits=3),
+    Vector(size=8, entries=4, bits=3),
 ]
 SOME = st.sampled_from(EXAMPLES)
 
@@ -157,7 +157,8 @@ INTENDED = {
     Ternary(zeros="mean", sigma="closed"): {"ternary", "sparse_ternary_ans"},
     Uniform(2): {"int2"},
     Uniform(4): {"int4"},
-    Vector(): {"int4"},
+    Vector(): {"vectors"},
+    Vector(size=2, entries=8, bits=8): {"vectors"},
 }
 
 
@@ -176,6 +177,25 @@ def test_formats_are_the_intended_ones(rule, norm):
     assert smallest_format(layer.levels)[0] in INTENDED[rule] | {"int8_ans"}
 
 
+@pytest.mark.parametrize("rule", [Vector(), Vector(2, 256, 6), Vector(8, 16, 4)], ids=str)
+@pytest.mark.parametrize("norm", [False, True])
+def test_vectors_store_no_more_than_the_codebook_and_the_places(rule, norm):
+    """Also where gains of either sign turn channels round, and where pieces run over row ends."""
+    layer = dense_layer(5, outputs=200, inputs=99)
+    layer = with_norm(layer, 5) if norm else layer
+    layer.set_rule_(rule)
+    if norm:  # as freezing does
+        levels = layer.rule.freeze(layer)[0] * np.sign(layer.norm.weight.detach().numpy())[:, None].astype(np.int64)
+    else:
+        levels = layer.rule.freeze(layer)[0]
+    entries, length = layer.extra["centroids"].shape
+    assert length == rule.size
+    bits_of_places = -(-levels.size // length) * (entries - 1).bit_length()
+    depth = rule.bits if length * rule.bits <= 32 else 8
+    most = 2 + entries * -(-length * depth // 8) + -(-bits_of_places // 8)
+    assert formats()["vectors"].size(as_rows(levels)) <= most
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -185,7 +205,9 @@ def test_formats_are_the_intended_ones(rule, norm):
         lambda: Palette(17),
         lambda: Palette(1),
         lambda: TrainedTernary(threshold=1.0),
-        lambda: Vector(size=0),
+        lambda: Vector(size=3),
+        lambda: Vector(size=16),
+        lambda: Vector(entries=257),
         lambda: Vector(bits=9),
     ],
 )

@@ -169,14 +169,26 @@ def test_pruned_weights_take_no_part_in_a_palette():
     assert float(weight[1, 2]) == 0.0
 
 
-def test_pieces_of_a_row_share_a_vector():
-    layer = layer_of([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], Vector(size=2, entries=4, bits=4))
-    weight = back(layer, [[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
+def test_pieces_share_a_vector():
+    layer = layer_of([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]], Vector(size=2, entries=4, bits=4))
+    weight = back(layer, [[1.0, 2.0, 4.0, 8.0], [16.0, 32.0, 64.0, 128.0]])
     torch.testing.assert_close(weight, layer.weight.detach())
-    members = layer.extra["members"].reshape(2, 2)
-    assert members[0, 0] == members[0, 1] == members[1, 1] != members[1, 0]  # (1, 0) thrice: rows end in a zero
-    centroid = layer.extra["centroids"].grad[members[0, 0]]
-    torch.testing.assert_close(centroid, torch.tensor([1.0 + 4 + 32, 2.0]))
+    members = layer.extra["members"]
+    assert members[0] == members[1] == members[3] != members[2]
+    gradients = layer.extra["centroids"].grad
+    torch.testing.assert_close(gradients[members[0]], torch.tensor([1.0 + 4 + 64, 2.0 + 8 + 128]))
+    torch.testing.assert_close(gradients[members[2]], torch.tensor([16.0, 32.0]))
+
+
+def test_pieces_run_over_row_ends():
+    rule = Vector(size=4, entries=8)
+    weight = torch.arange(14.0).reshape(2, 7)
+    assert rule.pieces(weight).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 0, 0]]
+
+
+def test_small_layers_have_fewer_vectors():
+    assert [Vector(entries=8).entries_for(pieces) for pieces in (1, 8, 15, 16, 32, 1000)] == [2, 2, 2, 4, 8, 8]
+    assert Vector(entries=50).entries_for(1000) == 50
 
 
 @settings(deadline=None, max_examples=30)

@@ -46,10 +46,30 @@ def test_trials_are_added_up_and_the_best_named(tmp_path, capsys):
         ("[search]\nsparsity = 0.5\n", "list of values"),
         ("[search]\nsparsity = { low = 0.5 }\n", "list of values"),
         ('[search]\nsparsity = { low = "a", high = 2 }\n', "numbers"),
+        ("[search]\nsparsity = [0.5, 1.5]\n", "sparsity = 1.5"),
+        ("[search]\nsparsity = { low = 0.5, high = 1.0 }\n", "sparsity = 1.0"),
+        ('[search]\norder = ["sparsity", "sparcity"]\n', "sparcity"),
+        ('[search]\nlayer_epochs = ["two"]\n', "layer_epochs"),
+        ('[search]\nladder = [["sparse"], ["spares"]]\n', "spares"),
+        ("[search]\nprune_steps = [1, 60]\nprune_epochs = [1, 2]\n", "prune_steps = 60"),
+        ('[search]\nfinal_data = ["train", "train+validation"]\n', "final_data"),
     ],
 )
 def test_a_wrong_space_is_refused(tmp_path, capsys, table, said):
     fails(["search", str(recipe_in(tmp_path, SHORT + table))], 2, said, capsys)
+
+
+def test_values_that_do_not_go_together_lose_one_trial_only(tmp_path, capsys):
+    table = "[search]\nprune_epochs = [0, 2]\nprune_steps = [1, 2]\n"
+    out = tmp_path / "out"
+    command = ["search", str(recipe_in(tmp_path, SHORT + table)), "--out", str(out), "--trials", "8", "--seed", "1"]
+    assert cli.main(command) == 0
+    said = capsys.readouterr().out
+    report = json.loads((out / "search.json").read_text())
+    tried = [(trial["options"]["prune_epochs"], trial["options"]["prune_steps"]) for trial in report["trials"]]
+    assert (0, 2) not in tried
+    assert len(tried) == 8 - said.count("do not go together")
+    assert said.count("do not go together") >= 1
 
 
 def test_without_optuna_it_says_what_to_install(tmp_path, capsys, monkeypatch):

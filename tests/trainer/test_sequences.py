@@ -1,5 +1,7 @@
 """Recurrent and one-dimensional layers: the same function as torch's, and the same bytes in all three ways."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -130,9 +132,12 @@ def test_loops_of_primitive_nodes_compute_what_torch_computes(name):
 def test_integers_agree_three_ways(name, rule, tmp_path):
     """Integer mode, codegen's execution of the file and its C are equal in every byte; onnxruntime, operator by operator,
     at most one level away."""
-    model, x = model_of(name), inputs_for(name)
-    frozen = freeze(quantised(model, x, rule), "sequences")
-    path = tmp_path / "model.onnx"
+    check_three_ways(model_of(name), inputs_for(name), rule, tmp_path / "model.onnx")
+
+
+def check_three_ways(model: nn.Module, x: torch.Tensor, rule, path: Path) -> None:
+    """Integer mode, codegen's execution of the file, its C on this computer, and onnxruntime."""
+    frozen = freeze(quantised(model, x, rule), "network")
     export_onnx.save(frozen, path)
     graph = import_onnx.read(path)
     (port,) = graph.inputs

@@ -16,7 +16,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from lamella import cli, deployed
+from lamella import cli, deployed, footprint, pipeline
 from lamella.formats import formats
 from lamella.trainer.sizes import smallest_format
 
@@ -320,6 +320,36 @@ def test_a_budget_of_flash_is_that_of_the_firmware(tmp_path, unbroken):
     assert json.loads((tmp_path / "b" / "metrics.json").read_text())["budget"]["fits"] is False
 
 
-@pytest.mark.parametrize("wrong", [["--budget", "flash=9k"], ["--budget", "ram=9k", "--board", "host"]])
+def test_a_budget_of_instructions_is_met(tmp_path, unbroken):
+    recipe = recipe_in(tmp_path, RECIPE.replace("sparsity = ", "sparsity = 0.8 #") + "layer_epochs = 0\n")
+    common = ["compress", str(unbroken / "float.pt"), "--recipe", str(recipe), "--board", "qemu_mps2_an386", "--quiet"]
+
+    def compressed(name: str, most: int) -> tuple[int, dict]:
+        code = cli.main([*common, "--out", str(tmp_path / name), "--budget", f"instructions={most}"])
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        assert metrics["budget"] == {"instructions": most, "fits": code == 0}
+        return code, metrics
+
+    code, wide = compressed("wide", 10**9)
+    assert code == 0 and len(wide["points"]) == 2  # all layers int8, and the final training
+    most = int(0.95 * wide["points"][0]["instructions"])
+    code, metrics = compressed("narrow", most)
+    graph = pipeline.compile_model(tmp_path / "narrow" / "model.onnx", "qemu_mps2_an386", "balanced").graph
+    used = sum(entry["estimated_instructions"] for entry in footprint.layers(graph) if entry["weights"])
+    assert code == 0 and used <= most
+    assert any("instructions) loses" in layer["reason"] for layer in metrics["layers"])
+    assert compressed("none", 1000)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--budget", "flash=9k"],
+        ["--budget", "ram=9k", "--board", "host"],
+        ["--budget", "flash=many", "--board", "host"],
+        ["--budget", "instructions=0", "--board", "host"],
+        ["--budget", "instructions", "--board", "host"],
+    ],
+)
 def test_a_budget_that_means_nothing_is_refused(tmp_path, capsys, wrong):
     fails(["train", str(recipe_in(tmp_path)), *wrong], 2, "--budget", capsys)

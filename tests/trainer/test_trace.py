@@ -141,20 +141,22 @@ def twice(self, x):
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.GELU(), nn.Flatten(), nn.Linear(72, 2)), "GELU"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.PReLU(), nn.Flatten(), nn.Linear(72, 2)), "PReLU"),
         (
             nn.Sequential(nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect"), nn.Flatten(), nn.Linear(128, 2)),
             "layer 0",
         ),
         (nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten(), nn.Linear(16, 2)), "MaxPool2d"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(64, 2), nn.LogSoftmax(1)), "LogSoftmax"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 2), nn.LogSoftmax(0)), "LogSoftmax"),
         (nn.Sequential(nn.Flatten(), nn.ReLU()), "nothing to compress"),
         (nn.Sequential(nn.Conv2d(1, 2, 3)), "flatten"),
         (nn.Sequential(nn.Flatten(), nn.Linear(63, 2)), "shape"),
         (model_of(lambda self, x: self.fc(x.flatten(1)) if x.sum() > 0 else x, fc=nn.Linear(64, 2)), "branches"),
         (model_of(lambda self, x: (self.fc(x.flatten(1)), x), fc=nn.Linear(64, 2)), "one tensor"),
-        (model_of(lambda self, x: self.fc(x.flatten(1) * 2), fc=nn.Linear(64, 2)), "mul"),
-        (model_of(lambda self, x: self.fc(x.flatten(1)) + 1, fc=nn.Linear(64, 2)), "add"),
+        (model_of(lambda self, x: self.fc(1 / x.flatten(1)), fc=nn.Linear(64, 2)), "reciprocal|div"),
+        (model_of(lambda self, x: self.fc(x.flatten(1)) / x.flatten(1)[:, :2], fc=nn.Linear(64, 2)), "getitem|div"),
+        (model_of(lambda self, x: self.fc(1 - x.flatten(1)), fc=nn.Linear(64, 2)), "sub"),
+        (model_of(lambda self, x: self.fc(x.flatten(1) / 0), fc=nn.Linear(64, 2)), "nan|div|fc"),
         (
             model_of(
                 lambda self, x: self.fc((x + self.c).flatten(1)),
@@ -169,3 +171,15 @@ def twice(self, x):
 def test_what_is_not_supported_is_named(model, said):
     with pytest.raises(UnsupportedError, match=said):
         traced(model)
+
+
+@pytest.mark.parametrize("end", [nn.LogSoftmax(1), nn.LogSoftmax(dim=-1)])
+def test_a_log_softmax_at_the_end_is_seen_in_training_and_left_out_of_the_firmware(end):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), end)
+    graph = traced(model)
+    assert graph.log_scores and isinstance(graph.output, LayerNode)
+    assert_same_function(model, (1, 8, 8))
+    called = model_of(lambda self, x: F.log_softmax(self.fc(x.flatten(1)), dim=1), fc=nn.Linear(64, 3))
+    assert traced(called).log_scores
+    assert_same_function(called, (1, 8, 8))

@@ -47,3 +47,39 @@ def broken(folder) -> Splits:
 def nothing(folder) -> int:
     """No data set."""
     return 0
+
+
+def strange_labels(folder) -> Splits:
+    """As load, with a class in the test part that the network does not have."""
+    splits = load(folder)
+    return Splits(splits.train_x, splits.train_y, splits.test_x, splits.test_y + 1)
+
+
+def too_few_labels(folder) -> Splits:
+    """As load, with a label too few."""
+    splits = load(folder)
+    return Splits(splits.train_x, splits.train_y[1:], splits.test_x, splits.test_y)
+
+
+def no_test(folder) -> Splits:
+    """As load, without a test part."""
+    splits = load(folder)
+    return Splits(splits.train_x, splits.train_y, splits.test_x[:0], splits.test_y[:0])
+
+
+def other_pictures(folder) -> Splits:
+    """As load, with a test part of pictures half as high."""
+    splits = load(folder)
+    return Splits(splits.train_x, splits.train_y, splits.test_x[:, :, :4], splits.test_y)
+
+
+def transposed_network() -> nn.Module:
+    """With a layer that has no counterpart in firmware."""
+    return nn.Sequential(nn.ConvTranspose2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(200, 4))
+
+
+def wider_network() -> SmallNet:
+    """A SmallNet with another number of classes."""
+    network = SmallNet()
+    network.fc2 = nn.Linear(24, 5)
+    return network

@@ -150,6 +150,7 @@ def _layerwise(
         "prune_steps": max(1, min(options.prune_steps, pruning)),
         "layer_epochs": each,
         "final_epochs": 0,
+        "final_data": "train",
     }
     result = compress(
         model,

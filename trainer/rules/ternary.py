@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lamella.errors import UsageError
+from lamella.trainer.rules import moving_mask
 
 #: sigma never falls below this share of the value it started with.
 SMALLEST_SHARE = 1e-3
@@ -34,7 +35,7 @@ class _Project(torch.autograd.Function):
 class Ternary:
     """Ternary weights with sigma per layer or per output channel.
 
-    zeros: "mask" keeps the zeros of pruning; "mean" and "max" find them anew at every step, as the weights of magnitude
+    zeros: "mask" keeps the zeros of pruning; "count" keeps their number and finds them anew (moving_mask); "mean" and "max" find them anew at every step, as the weights of magnitude
     at most threshold * mean |w| (usual: 0.7) or threshold * max |w| (usual: 0.05).
     sigma: "learned" follows its gradient; "closed" is mean |w| of the survivors at every step, the least-squares value.
     """
@@ -47,8 +48,8 @@ class Ternary:
     collapsed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.zeros not in ("mask", "mean", "max"):
-            raise UsageError(f'ternary zeros = {self.zeros!r} is not known; choose "mask", "mean" or "max"')
+        if self.zeros not in ("mask", "count", "mean", "max"):
+            raise UsageError(f'ternary zeros = {self.zeros!r} is not known; choose "mask", "count", "mean" or "max"')
         if self.sigma not in ("learned", "closed"):
             raise UsageError(f'ternary sigma = {self.sigma!r} is not known; choose "learned" or "closed"')
 
@@ -58,6 +59,8 @@ class Ternary:
             sigma = self.least_squares_sigma(layer)
         layer.extra["sigma"] = nn.Parameter(sigma, requires_grad=self.sigma == "learned")
         layer.extra["smallest_sigma"] = nn.Parameter(sigma * SMALLEST_SHARE, requires_grad=False)
+        if self.zeros == "count":
+            moving_mask.start_(layer)
 
     def weight(self, layer) -> Tensor:
         with torch.no_grad():
@@ -65,7 +68,10 @@ class Ternary:
             trits = torch.where(layer.weight >= 0, 1.0, -1.0) * support
             if self.sigma == "closed":
                 layer.extra["sigma"].copy_(self.least_squares_sigma(layer))
-        passing = support if self.zeros == "mask" else torch.ones_like(support)
+        if self.zeros == "count":
+            passing = moving_mask.passing(layer)
+        else:
+            passing = support if self.zeros == "mask" else torch.ones_like(support)
         return _Project.apply(layer.weight, layer.extra["sigma"], trits, passing)
 
     def freeze(self, layer) -> tuple[np.ndarray, np.ndarray]:
@@ -77,10 +83,12 @@ class Ternary:
     def keep_valid_(self, layer) -> None:
         sigma = layer.extra["sigma"]
         sigma.data.copy_(torch.maximum(sigma.data, layer.extra["smallest_sigma"].data))
+        if self.zeros == "count":
+            moving_mask.after_step_(layer)
 
     def support(self, layer) -> Tensor:
         """True where a weight is not zero."""
-        if self.zeros == "mask":
+        if self.zeros in ("mask", "count"):
             return layer.mask
         magnitude = layer.weight.abs()
         reference = magnitude.mean() if self.zeros == "mean" else magnitude.max()
