@@ -1,18 +1,33 @@
 """Arguments that several commands share."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
-from lamella.errors import UnsupportedError, UsageError
+from lamella.errors import UsageError
 
 OBJECTIVES = ("flash", "ram", "speed", "balanced")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """MODEL.onnx, --optimize, --calibrate, --name."""
-    parser.add_argument("model", metavar="MODEL.onnx", type=Path, help="a quantised ONNX file")
+    parser.add_argument("model", metavar="MODEL.onnx", type=Path, help="a quantised ONNX or TFLite file")
     add_optimize(parser)
     parser.add_argument("--calibrate", metavar="X.npz", type=Path, help="samples to quantise a float model with")
+    parser.add_argument(
+        "--input",
+        choices=("whole", "rows"),
+        default="whole",
+        help="rows: the caller hands the input over row by row, and the arena does not hold it (default: whole)",
+    )
+    parser.add_argument(
+        "--within",
+        metavar="ram=28k,flash=64k",
+        help="bytes that the whole firmware may take; as fast as --optimize finds it within them",
+    )
+    parser.add_argument(
+        "--no-float", action="store_true", help="refuse what cannot run in integers, instead of running it in float32"
+    )
     parser.add_argument("--name", help="C name of the model (default: the graph's name, else the file's)")
 
 
@@ -35,19 +50,63 @@ def check_model(args: argparse.Namespace) -> None:
         raise UsageError(f"--calibrate {args.calibrate}: no such file")
 
 
+def prepare(args: argparse.Namespace) -> None:
+    """Quantises a float model where --calibrate asks for it: args.model is the quantised file then, and args.calibrated how
+    it was made."""
+    args.calibrated = None
+    if getattr(args, "calibrate", None) is None:
+        return
+    check_model(args)
+    from lamella import calibration, output
+
+    if not calibration.is_float(args.model):
+        if args.model.is_file():
+            warn(f"{args.model} is quantised already: --calibrate is not used")
+        return
+    import atexit
+    from tempfile import TemporaryDirectory
+
+    folder = TemporaryDirectory(prefix="lamella-")
+    atexit.register(folder.cleanup)
+    with output.progress(args, "calibrate") as progress:
+        args.calibrated = calibration.calibrate(args.model, args.calibrate, progress)
+    args.model = Path(folder.name) / args.model.name  # the same name: C names may come from it
+    args.model.write_bytes(args.calibrated.model.SerializeToString())
+    if output.speaks(args):
+        warn(args.calibrated.summary)
+
+
+def how(args: argparse.Namespace) -> dict:
+    """What the arguments of add_model say of the way a model is compiled, for lamella.pipeline.compile_model."""
+    from lamella.footprint import parse_budget
+
+    within = parse_budget(args.within, "--within") if args.within is not None else None
+    return {"optimize": args.optimize, "name": args.name, "by_row": args.input == "rows", "within": within}
+
+
 def graph_of(args: argparse.Namespace):
-    """The graph of the model. Calibration of float models is not there yet, and says so."""
-    from lamella import pipeline
+    """The graph of the model."""
+    from lamella import output, pipeline
 
     check_model(args)
-    try:
-        return pipeline.read_graph(args.model)
-    except UnsupportedError as error:
-        if args.calibrate is not None and "a float model" in str(error):
-            raise UnsupportedError(
-                f"{error} (--calibrate: quantising a float model here is not supported yet)"
-            ) from None
-        raise
+    graph = pipeline.read_graph(args.model, not args.no_float)
+    if graph.in_float and output.speaks(args):
+        warn(in_float(graph.in_float))
+    return graph
+
+
+def in_float(nodes: Mapping[str, str]) -> str:
+    """What a person is told of nodes that run in float32."""
+    first = list(nodes.items())[:3]
+    if len(set(nodes.values())) == 1:
+        some = f"{', '.join(name for name, _ in first)}{', ..' if len(nodes) > 3 else ''}: {first[0][1]}"
+    else:
+        some = "; ".join(f"{name}: {why}" for name, why in first) + ("; .." if len(nodes) > 3 else "")
+    return (
+        f"{len(nodes)} operator{'s' if len(nodes) > 1 else ''} of the file run{'' if len(nodes) > 1 else 's'} in float32, which "
+        f"takes four times the memory and many times the instructions ({some}); --calibrate X.npz quantises a float model, "
+        "--no-float refuses it"
+    )
 
 
 def boards_of(names: list[str], runnable: bool = False) -> list[str]:

@@ -7,7 +7,7 @@ import pkgutil
 import sys
 
 import lamella
-from lamella import commands
+from lamella import arguments, commands
 from lamella.errors import LamellaError
 
 EXAMPLES = """\
@@ -61,6 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     names = [argv[0]] if argv and argv[0] in command_names() else command_names()
     args = parser_of(names).parse_args(argv)
     try:
+        arguments.prepare(args)
         return args.run(args)
     except LamellaError as error:
         print(f"lamella {args.command}: {error}", file=sys.stderr)

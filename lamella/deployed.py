@@ -1,8 +1,16 @@
-"""What a training's metrics say of bytes, as the code generator deploys the model."""
+"""What a training is told by the code generator: bytes and instructions of layers, and flash, as they are deployed."""
 
+from collections.abc import Collection
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from lamella import elf, footprint, pipeline, programs
+from lamella import boards, elf, footprint, pipeline, programs
+from lamella.codegen import passes
+
+if TYPE_CHECKING:
+    from lamella.trainer.frozen import FrozenNetwork
+    from lamella.trainer.sizes import Price, Prices
 
 
 def with_deployed_bytes(metrics: dict, model: Path) -> dict:
@@ -21,6 +29,47 @@ def with_deployed_bytes(metrics: dict, model: Path) -> dict:
         }
         layers.append({**layer, **deployed})
     return {**metrics, "layers": layers, **_total(chosen), "smallest": _total(smallest)}
+
+
+#: What layers compare by where nothing else is said.
+COMPARED = {"flash": "bytes", "speed": "instructions", "balanced": "product"}
+
+
+def prices(board: str, optimize: str, by: str | None = None) -> "Prices":
+    """What layers take on a board, in the kernels and formats that the generator chooses for it; instructions by its measured
+    tables of cost.
+
+    by: "bytes", "instructions" or "product" is what ways to store a layer are compared by, as `optimize` has it by default;
+    in a product a hundredth of one weighs as a hundredth of the other.
+    """
+    from lamella.trainer import export_onnx
+    from lamella.trainer.sizes import Price
+
+    # What saves RAM does not depend on the weights.
+    optimize = "balanced" if optimize == "ram" else optimize
+    target = pipeline.target_of(boards.load(board), optimize)
+    by = by or COMPARED[optimize]
+
+    def find(network: "FrozenNetwork", names: Collection[str]) -> dict[str, "Price"]:
+        with TemporaryDirectory() as folder:
+            model = Path(folder) / "model.onnx"
+            export_onnx.save(network, model)
+            graph = passes.lower(pipeline.read_graph(model), target, optimize)
+        entries = {layer["name"]: layer for layer in footprint.layers(graph) if layer["weights"]}
+        found = {}
+        for name in names:
+            size, count = entries[name]["weight_bytes"], float(entries[name]["estimated_instructions"])
+            cost = {"bytes": size, "instructions": count, "product": size * count}[by]
+            found[name] = Price(size, cost, count)
+        return found
+
+    return find
+
+
+def layer_instructions(network: "FrozenNetwork", board: str, optimize: str) -> int:
+    """Estimated instructions of an inference, in all layers with weights."""
+    priced = prices(board, optimize)(network, list(network.layers))
+    return round(sum(price.instructions for price in priced.values()))
 
 
 def flash_bytes(model: Path, board: str, optimize: str) -> int:

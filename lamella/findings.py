@@ -64,6 +64,7 @@ def titles(data: Mapping[str, Any]) -> dict[str, str | None]:
         "sizes": _sizes(weighted),
         "instructions": _instructions(data),
         "levels": _levels(weighted),
+        "calibration": _calibration(data["calibration"]),
         "witness": _witness(data["verification"]),
     }
 
@@ -147,10 +148,23 @@ def _levels(weighted: Sequence[Mapping[str, Any]]) -> str | None:
 def _witness(verification: Mapping[str, Any] | None) -> str | None:
     if verification is None:
         return None
+    if not verification["onnxruntime"]["layers"]:
+        share_of = verification["onnxruntime"]["max_float_difference"]
+        return (
+            None if share_of is None else f"No output is further than {share_of:.1g} of the largest from onnxruntime's"
+        )
     most = verification["onnxruntime"]["max_layer_difference"]
     if most == 0:
         return "Every layer equals onnxruntime's on the same inputs"
     return f"On the same inputs no layer is more than {most} level{'s' if most > 1 else ''} from onnxruntime's"
+
+
+def _calibration(calibration: Mapping[str, Any] | None) -> str | None:
+    if calibration is None:
+        return None
+    worst = max(calibration["layers"], key=lambda layer: layer["added"], default=None)
+    lost = f", {worst['name']} loses most" if worst else ""
+    return f"Quantised here, the outputs lie {calibration['snr_db']:.0f} dB above the noise{lost}"
 
 
 def millions(number: float) -> str:

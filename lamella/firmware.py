@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 import lamella
-from lamella import boards, runtime_c, vectors
+from lamella import boards, footprint, runtime_c, vectors
 from lamella.boards import Board
-from lamella.codegen import cdata, emit
+from lamella.codegen import cdata, emit, plan
+from lamella.codegen.ir import body_of
 from lamella.errors import PlatformError, UsageError
 from lamella.pipeline import Compiled
 
@@ -41,7 +42,9 @@ def folder_files(compiled: Compiled) -> dict[str, str]:
         "sources": sorted(f for f in files if f.endswith(".c")),
         "run_hint": boards.run_hint(board, f"build/{model.name}{'' if board.ram is None else '.elf'}"),
         "layers": layer_rows(compiled),
-        "slots": slot_rows(compiled),
+        "slots": slot_rows(compiled.plan, len(compiled.graph.nodes)),
+        "loops": loop_rows(compiled),
+        "strips": footprint.strips(compiled.graph),
     }
     files["main.c"] = emit.render("main.c.j2", **values)
     files["CMakeLists.txt"] = emit.render("CMakeLists.txt.j2", **values)
@@ -66,10 +69,10 @@ def folder_files(compiled: Compiled) -> dict[str, str]:
 def runtime_files(model: emit.Model) -> list[Path]:
     """The runtime's sources that a model needs, with every header they may include."""
     sources = [runtime_c.ROOT / f for f in model.runtime_files if f.endswith(".c")]
-    return sorted(sources) + sorted(_included(sources + [runtime_c.INCLUDE / h for h in model.headers]))
+    return sorted(sources) + sorted(included(sources + [runtime_c.INCLUDE / h for h in model.headers]))
 
 
-def _included(paths: list[Path]) -> set[Path]:
+def included(paths: list[Path]) -> set[Path]:
     """Headers of the runtime that the files include, directly or not."""
     found: set[Path] = set()
     waiting = list(paths)
@@ -94,8 +97,11 @@ def selftest(compiled: Compiled) -> str:
     rng = np.random.default_rng(int(model.sha256[:8], 16))
     raw = {}
     for port in graph.inputs:
-        info = np.iinfo(port.raw_dtype)
         shape = graph.tensor_of(port).shape[1:]
+        if port.raw_dtype == "float32":
+            raw[port.name] = vectors.floats(rng, (SELFTEST_VECTORS, *shape))
+            continue
+        info = np.iinfo(port.raw_dtype)
         raw[port.name] = rng.integers(info.min, info.max, (SELFTEST_VECTORS, *shape), endpoint=True).astype(
             port.raw_dtype
         )
@@ -123,11 +129,22 @@ def layer_rows(compiled: Compiled) -> list[dict]:
     return rows
 
 
-def slot_rows(compiled: Compiled, width: int = 40) -> list[dict]:
-    """The arena as lines of text: each slot with a bar over the steps it lives."""
-    steps = len(compiled.graph.nodes) + 2
+def loop_rows(compiled: Compiled) -> list[dict]:
+    """What the memory plan says of the inside of each loop."""
     rows = []
-    for slot in compiled.plan.slots:
+    for layer in compiled.model.layers:
+        body = body_of(compiled.graph.nodes[layer.index])
+        if body is not None:
+            memory = plan.plan_body(body)
+            rows.append({"layer": layer, "plan": memory, "slots": slot_rows(memory, len(body.nodes))})
+    return rows
+
+
+def slot_rows(memory: plan.MemoryPlan, nodes: int) -> list[dict]:
+    """Memory as lines of text: each slot with a bar over the steps it lives."""
+    steps = nodes + 2
+    rows = []
+    for slot in memory.slots:
         bar = "".join("#" if slot.first + 1 <= k <= slot.last + 1 else "." for k in range(steps))
         rows.append({"slot": slot, "bar": bar, "holds": ", ".join(emit.names.comment(name) for name in slot.holds)})
     return rows

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,12 +38,37 @@ def measure(compiled: Compiled) -> dict:
             "code": image.flash_code,
             "other": image.flash_other,
         },
-        "ram": {"total": ram_total, "arena": image.ram_arena, "static": image.ram_static, "stack": stack},
+        "ram": {
+            "total": ram_total,
+            "arena": image.ram_arena,
+            "static": image.ram_static,
+            "stack": stack,
+            "input_in_arena": sum(p.bytes for p in model.inputs if p.offset is not None),
+        },
+        "strips": strips(compiled.graph),
         "fits": bool(fits),
         "instructions_per_inference": counted["total"] if counted else None,
         "cycles_estimate": counted["cycles"] if counted else None,
         "layer_instructions": counted["layers"] if counted else None,
     }
+
+
+def strips(graph: Graph) -> dict | None:
+    """The loop over strips of rows, if the first layers run in one, and its price: instructions with and without it."""
+    for node in graph.nodes:
+        if node.op == "strips":
+            a = node.attributes
+            return {
+                "name": node.name,
+                "layers": [inner.name for inner in a.whole.nodes],
+                "steps": a.steps,
+                "input": "rows" if a.by_row else "whole",
+                "estimated_instructions": round(
+                    sum(n.choice.instructions for n in graph.nodes if n.choice is not None)
+                ),
+                "estimated_instructions_without": round(a.instructions_whole),
+            }
+    return None
 
 
 def _run(compiled: Compiled) -> tuple[int | None, dict | None]:
@@ -98,13 +124,13 @@ def _layer(placed: Placed, live: int, counted: Mapping[str, float] | None) -> di
         "op": node.op,
         "kernel": node.choice.kernel,
         "format": node.choice.format,
-        "shape": list(graph.tensors[node.output].shape),
+        "shape": list(_whole_of(placed).tensors.get(node.output, graph.tensors[node.output]).shape),
         "weights": 0,
         "density": None,
         "weight_bytes": 0,
         "bits_per_weight": None,
         "entropy_bits_per_weight": None,
-        "macs": 0 if body is not None else placed.times * operator.macs(graph, node),
+        "macs": 0 if body is not None else _macs(placed),
         "loop": placed.loop.name if placed.loop is not None else None,
         "arena_live_bytes": live,
         "scratch_bytes": node.choice.scratch_bytes,
@@ -120,9 +146,32 @@ def _layer(placed: Placed, live: int, counted: Mapping[str, float] | None) -> di
             "bits_per_weight": 8 * node.choice.weight_bytes / levels.size,
             "entropy_bits_per_weight": entropy(levels),
         }
+    elif node.choice.weight_bytes:
+        count = node.choice.weight_bytes // 4
+        entry |= {
+            "format": "float32",
+            "weights": count,
+            "weight_bytes": node.choice.weight_bytes,
+            "bits_per_weight": 32.0,
+            "entropy_bits_per_weight": 32.0,
+        }
     if counted is not None:
         entry["instructions"] = counted.get(node.name)
     return entry
+
+
+def _whole_of(placed: Placed) -> Graph:
+    """The graph in which a node of a loop over strips works on whole images; else the one that it is in."""
+    return placed.graph if placed.loop is None else getattr(placed.loop.attributes, "whole", placed.graph)
+
+
+def _macs(placed: Placed) -> int:
+    """Multiply-accumulates of all steps; by strips those of the whole images, not of the rows beyond their edges."""
+    whole = _whole_of(placed)
+    if whole is placed.graph:
+        return placed.times * operators.get(placed.node.op).macs(placed.graph, placed.node)
+    nodes = (node for node in whole.nodes if node.name == placed.node.name)
+    return sum(operators.get(node.op).macs(whole, node) for node in nodes)
 
 
 def entropy(levels: np.ndarray) -> float:
@@ -132,12 +181,12 @@ def entropy(levels: np.ndarray) -> float:
     return float(max(0.0, -(p * np.log2(p)).sum()))
 
 
-def footprint(path: Path, board_names: list[str], optimize: str, name: str | None, graph: Graph) -> dict:
-    """The JSON of `lamella footprint`, of one model on one or more boards."""
+def footprint(path: Path, board_names: list[str], graph: Graph, **how: Any) -> dict:
+    """The JSON of `lamella footprint`, of one model on one or more boards; how: as for pipeline.compile_model."""
 
     entries, shown = [], None
     for board in board_names:
-        compiled = pipeline.compile_model(path, board, optimize, name, graph)
+        compiled = pipeline.compile_model(path, board, graph=graph, **how)
         entry = measure(compiled)
         counted = entry.pop("layer_instructions")
         if shown is None:
@@ -160,8 +209,8 @@ def refuse_misfit(compiled: Compiled) -> dict:
     return entry
 
 
-def parse_budget(text: str) -> dict[str, int]:
-    """flash=64k,ram=16k as bytes; k and M are 1024 and 1024^2."""
+def parse_budget(text: str, option: str = "--budget") -> dict[str, int]:
+    """flash=64k,ram=16k as bytes; k and M are 1024 and 1024^2. option: what gave the text, for messages."""
     budget = {}
     for part in text.split(","):
         key, _, value = part.partition("=")
@@ -169,7 +218,7 @@ def parse_budget(text: str) -> dict[str, int]:
         unit = {"k": 1 << 10, "m": 1 << 20}.get(value[-1:].lower(), 1)
         digits = value[:-1] if unit > 1 else value
         if key.strip() not in ("flash", "ram") or not digits.isdigit():
-            raise UsageError(f"--budget {text!r}: {part!r} is not understood; write flash=64k,ram=16k")
+            raise UsageError(f"{option} {text!r}: {part!r} is not understood; write flash=64k,ram=16k")
         budget[key.strip()] = int(digits) * unit
     return budget
 

@@ -6,10 +6,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from lamella.errors import UsageError
+from lamella import files
 
 #: In a log, progress is worth a line so often.
 SECONDS_BETWEEN_LINES = 60.0
@@ -23,13 +22,16 @@ def emit(args: argparse.Namespace, data: dict[str, Any]) -> None:
     if args.json == "-":
         sys.stdout.write(text)
         return
-    path = Path(args.json)
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"--json {path}: cannot be written ({error.strerror})") from None
+    files.replace(args.json, lambda file: file.write(text.encode()), "--json")
+
+
+def shorten(text: str, most: int) -> str:
+    """Text of at most `most` characters, the middle left out; what cannot be printed is a dot."""
+    text = "".join(c if c.isprintable() else "." for c in text)
+    if len(text) <= most:
+        return text
+    head = (most - 1) // 2
+    return text[:head] + "…" + text[len(text) - (most - 1 - head) :]
 
 
 def speaks(args: argparse.Namespace) -> bool:
@@ -85,15 +87,19 @@ def progress(args: argparse.Namespace, label: str) -> Iterator[Any]:
 
 
 def _line_a_minute(label: str) -> Callable[[int, int | None], None]:
-    start = last = time.monotonic()
+    last = time.monotonic()
+    begun: tuple[float, int] | None = None  # when, and with how much done already: a resumed run has some
 
     def step(done: int, total: int | None) -> None:
-        nonlocal last
+        nonlocal last, begun
         now = time.monotonic()
+        begun = begun or (now, done)
         if now - last < SECONDS_BETWEEN_LINES:
             return
         last = now
-        left = f" of {total}, {(now - start) * (total - done) / done / 60:.0f} min left" if total and done else ""
+        left = ""
+        if total and done > begun[1]:
+            left = f" of {total}, {(now - begun[0]) * (total - done) / (done - begun[1]) / 60:.0f} min left"
         print(f"{label}: {done}{left}", file=sys.stderr, flush=True)
 
     return step

@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.patches import Rectangle
 
+from lamella.output import shorten
+
 # Stand-in colour of each CSS variable of the page.
 COLOURS = {
     name: f"#0a0b{k:02x}"
@@ -272,15 +274,6 @@ def rows_of_levels(levels: np.ndarray, most_rows: int = 64, most_columns: int = 
     """The first weights of the first outputs of a layer; a row is an output."""
     rows = levels.reshape(len(levels), -1)[:most_rows, :most_columns].astype(np.float64)
     return {**_png(_colours(rows, np.abs(rows).max())), "outputs": rows.shape[0], "inputs": rows.shape[1]}
-
-
-def shorten(text: str, most: int) -> str:
-    """Text of at most `most` characters, the middle left out; what cannot be printed is a dot."""
-    text = "".join(c if c.isprintable() else "." for c in text)
-    if len(text) <= most:
-        return text
-    head = (most - 1) // 2
-    return text[:head] + "…" + text[len(text) - (most - 1 - head) :]
 
 
 def _of_limit(size: int, limit: int | None) -> str:

@@ -1,6 +1,7 @@
 """The way from an ONNX file to a model ready to be printed as C, for one board."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +35,10 @@ def emit_sources(model: emit.Model) -> dict[str, str]:
     return {model.name + suffix: emit.render(template, m=model) for suffix, template in templates.items()}
 
 
-def read_graph(path: str | Path) -> Graph:
-    """The graph of an ONNX file as it was read, before any pass."""
+def read_graph(path: str | Path, floats: bool = True) -> Graph:
+    """The graph of an ONNX file as it was read, before any pass. floats: what has no form in integers runs in float32."""
     try:
-        return import_onnx.read(path)
+        return import_onnx.read(path, floats)
     except RecursionError:
         raise UsageError(f"{path}: operators are chained too deeply to be read; simplify the model") from None
 
@@ -74,18 +75,38 @@ def compile_model(
     optimize: str = "balanced",
     name: str | None = None,
     graph: Graph | None = None,
+    by_row: bool = False,
+    within: Mapping[str, int] | None = None,
 ) -> Compiled:
-    """Read, lower and plan a model for a board."""
+    """Read, lower and plan a model for a board. by_row: its input arrives row by row. within: bytes of "ram" and of "flash"
+    that it may take."""
     path = Path(path)
     graph = graph if graph is not None else read_graph(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return compile_graph(graph, path, sha256, board, optimize, model_name(graph, path, name))
+    return compile_graph(graph, path, sha256, board, optimize, model_name(graph, path, name), by_row, within)
 
 
-def compile_graph(graph: Graph, path: Path, sha256: str, board: Board | str, optimize: str, name: str) -> Compiled:
+def compile_graph(
+    graph: Graph,
+    path: Path,
+    sha256: str,
+    board: Board | str,
+    optimize: str,
+    name: str,
+    by_row: bool = False,
+    within: Mapping[str, int] | None = None,
+) -> Compiled:
     """Lower and plan a graph that was read from a file with that hash."""
     board = boards.load(board) if isinstance(board, str) else board
-    lowered = passes.lower(graph, target_of(board, optimize), optimize)
-    memory = plan.plan_memory(lowered)
-    model = emit.describe(lowered, memory, name, path.name, sha256)
-    return Compiled(path, board, optimize, lowered, memory, model)
+
+    def compiled(optimize: str, arena: int | None) -> Compiled:
+        lowered = passes.lower(graph, target_of(board, optimize), optimize, by_row, arena)
+        memory = plan.plan_memory(lowered)
+        model = emit.describe(lowered, memory, name, path.name, sha256)
+        return Compiled(path, board, optimize, lowered, memory, model)
+
+    if not within:
+        return compiled(optimize, None)
+    from lamella import limits  # it measures what is compiled here
+
+    return limits.fitted(compiled, optimize, within)

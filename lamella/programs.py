@@ -27,6 +27,25 @@ int main(void)
 }}
 """
 
+MINIMAL_MAIN_BY_ROW = """\
+/* The smallest program around {name}: one inference of an input that arrives row by row. Its size is the footprint. */
+#include "{name}.h"
+
+__attribute__((aligned(8))) uint8_t {arena}[{upper}_ARENA_BYTES];
+
+static void row(void *user, uint32_t number, {ctype} *to)
+{{
+    (void)user;
+    *to = ({ctype})number;
+}}
+
+int main(void)
+{{
+    uint8_t *const a = {arena};
+    return {name}_run_by_row(a, row, NULL{arguments});
+}}
+"""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -68,7 +87,13 @@ def minimal_program(compiled: Compiled, enlarged: bool = False) -> Path:
         for ports, const in ((model.inputs, "const "), (model.outputs, ""))
         for p in ports
     )
-    main = MINIMAL_MAIN.format(name=model.name, upper=model.upper, arena=ARENA_SYMBOL, arguments=arguments)
+    if model.by_row:
+        outputs = "".join(f", ({p.ctype} *)(a + {model.upper}_{p.macro}_OFFSET)" for p in model.outputs)
+        main = MINIMAL_MAIN_BY_ROW.format(
+            name=model.name, upper=model.upper, arena=ARENA_SYMBOL, ctype=model.inputs[0].ctype, arguments=outputs
+        )
+    else:
+        main = MINIMAL_MAIN.format(name=model.name, upper=model.upper, arena=ARENA_SYMBOL, arguments=arguments)
     return build.build(
         compiled.board,
         {**compiled.sources(), "main.c": main},
@@ -128,7 +153,7 @@ def layer_segments(compiled: Compiled, segments: tuple[float, ...] | None) -> di
     The first layer carries the copy of the inputs, the last that of the outputs. None where calls and layers do not match.
     """
     model = compiled.model
-    ins, _outs, layers = len(model.inputs), len(model.outputs), len(model.layers)
+    ins, layers = sum(port.offset is not None for port in model.inputs), len(model.layers)
     if segments is None or len(segments) < ins + layers:
         return None
     counts = list(segments[ins : ins + layers])
@@ -142,7 +167,8 @@ def layer_segments(compiled: Compiled, segments: tuple[float, ...] | None) -> di
 def first_difference(graph: Graph, expected: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]) -> np.ndarray:
     """For each sample, whether any output byte differs."""
     differs = [
-        (expected[port.name] != got[port.name]).reshape(len(got[port.name]), -1).any(axis=1) for port in graph.outputs
+        vectors.different(expected[port.name], got[port.name]).reshape(len(got[port.name]), -1).any(axis=1)
+        for port in graph.outputs
     ]
     return np.logical_or.reduce(differs)
 

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 import lamella
-from lamella import findings, footprint, pictures, pipeline, vectors, verify, witness
+from lamella import files, findings, footprint, output, pictures, pipeline, vectors, verify, witness
 from lamella.codegen import operators, passes
 from lamella.codegen.ir import Graph, Port, every_node
 from lamella.codegen.plan import MemoryPlan
@@ -38,9 +38,9 @@ METRICS_POINT = {"what": str, "bytes": int, "accuracy": float, "accepted": bool}
 Progress = Callable[[int, int], None]
 
 
-def compile_for(path: Path, boards: Sequence[str], optimize: str, name: str | None, graph: Graph) -> list[Compiled]:
-    """The model for each board."""
-    return [pipeline.compile_model(path, board, optimize, name, graph) for board in boards]
+def compile_for(path: Path, boards: Sequence[str], graph: Graph, **how: Any) -> list[Compiled]:
+    """The model for each board; how: as for pipeline.compile_model."""
+    return [pipeline.compile_model(path, board, graph=graph, **how) for board in boards]
 
 
 def check(graph: Graph, compiled: Sequence[Compiled], progress: Progress | None = None) -> dict:
@@ -62,8 +62,9 @@ def gather(
     verification: Mapping[str, Any] | None,
     metrics: Mapping[str, Any] | None,
     progress: Progress | None = None,
+    calibration: Mapping[str, Any] | None = None,
 ) -> dict:
-    """What the report shows, as data. Layers and arena are those of the first board that counts instructions."""
+    """What the report shows, as data. calibration: how the model was quantised, if it was here. Layers and arena are those of the first board that counts instructions."""
     entries, counts = [], []
     for k, one in enumerate(compiled):
         entry = footprint.measure(one)
@@ -99,6 +100,7 @@ def gather(
         "network": network(graph),
         "verification": verification,
         "metrics": metrics,
+        "calibration": calibration,
     }
     data["verdict"] = findings.verdict(data)
     data["titles"] = findings.titles(data)
@@ -113,8 +115,8 @@ def port_facts(graph: Graph, port: Port) -> dict:
         "shape": list(tensor.shape[1:]),
         "type": port.dtype,
         "raw_type": port.raw_dtype,
-        "scale": tensor.quantization.scale,
-        "zero_point": tensor.quantization.zero - port.offset,
+        "scale": None if tensor.is_float else tensor.quantization.scale,
+        "zero_point": None if tensor.is_float else tensor.quantization.zero - port.offset,
     }
 
 
@@ -158,10 +160,11 @@ def _row(op: str, name: str, details: str, shape: Sequence[int]) -> dict:
 def _layers(graph: Graph, counted: Mapping[str, float] | None) -> list[dict]:
     """The layers of `lamella footprint`, and whether their levels are ternary."""
     levels = {placed.node.name: passes.weight_levels(placed.node) for placed in every_node(graph)}
-    return [
-        {**layer, "ternary": bool(layer["weights"]) and bool(np.abs(levels[layer["name"]]).max() <= 1)}
-        for layer in footprint.layers(graph, counted)
-    ]
+    return [{**layer, "ternary": _is_ternary(levels[layer["name"]])} for layer in footprint.layers(graph, counted)]
+
+
+def _is_ternary(levels: np.ndarray | None) -> bool:
+    return levels is not None and levels.size > 0 and bool(np.abs(levels).max() <= 1)
 
 
 def levels_images(graph: Graph) -> list[dict]:
@@ -242,7 +245,7 @@ def render(data: Mapping[str, Any], graph: Graph) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "shape": shape_text, "shorten": pictures.shorten}
+    environment.filters |= {"number": number, "shape": shape_text, "shorten": output.shorten}
     svg = {name: Markup(text) if text else None for name, text in drawn.items()}
     return environment.get_template("report.html.j2").render(d=data, svg=svg, images=levels_images(graph))
 
@@ -273,11 +276,5 @@ def refuse_unwritable(path: Path) -> None:
 
 def write(path: Path, text: str) -> None:
     """The file, written aside and renamed."""
-    part = path.with_name(path.name + ".part")
-    try:
-        # A name in a model may hold half of a surrogate pair; it is shown as a question mark.
-        part.write_text(text, encoding="utf-8", errors="replace")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(f"--out {path}: cannot be written ({error.strerror})") from None
+    # A name in a model may hold half of a surrogate pair; it is shown as a question mark.
+    files.replace(path, lambda file: file.write(text.encode(errors="replace")), "--out")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lamella import requant
+from lamella import files, requant
 from lamella.codegen.ir import Graph, Port
 from lamella.errors import UsageError
 
@@ -40,7 +40,7 @@ def read_expected(path: str | Path, graph: Graph, samples: int) -> dict[str, np.
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as data:
-            found = {p.name: data[p.name if p.dtype != "float32" else f"{p.name}__q"] for p in graph.outputs}
+            found = {p.name: data[p.name if p.dtype == p.raw_dtype else f"{p.name}__q"] for p in graph.outputs}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise UsageError(
             f"{path}: holds no raw outputs of this model ({error}); write it with `lamella run` or `lamella vectors`"
@@ -70,13 +70,17 @@ def _raw(path: Path, port: Port, graph: Graph, array: np.ndarray) -> np.ndarray:
 
 
 def quantize(port: Port, graph: Graph, array: np.ndarray) -> np.ndarray:
-    """Raw integers of a float32 input, as the graph's QuantizeLinear computes them."""
+    """Raw values of a float32 input, as the graph's QuantizeLinear computes them."""
+    if port.raw_dtype == "float32":
+        return np.asarray(array, np.float32)
     q = graph.tensor_of(port).quantization
     return requant.quantize_input(array, q.scale, q.zero - port.offset, np.dtype(port.raw_dtype).type)
 
 
 def dequantize(port: Port, graph: Graph, raw: np.ndarray) -> np.ndarray:
     """The float32 output that DequantizeLinear computes from raw integers."""
+    if port.raw_dtype == "float32":
+        return raw
     q = graph.tensor_of(port).quantization
     return (raw.astype(np.int32) - (q.zero - port.offset)).astype(np.float32) * np.float32(q.scale)
 
@@ -86,12 +90,28 @@ def seeded(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     found = {}
     for port in graph.inputs:
-        info = np.iinfo(port.raw_dtype)
         shape = graph.tensor_of(port).shape[1:]
+        if port.raw_dtype == "float32":
+            found[port.name] = floats(rng, (SEEDED_VECTORS + 2, *shape))
+            continue
+        info = np.iinfo(port.raw_dtype)
         random = rng.integers(info.min, info.max, (SEEDED_VECTORS, *shape), endpoint=True)
         edges = [np.full((1, *shape), value) for value in (info.min, info.max)]
         found[port.name] = np.concatenate([random, *edges]).astype(port.raw_dtype)
     return found
+
+
+def floats(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """float32 inputs of an unquantised model: normal, of variance 1."""
+    return rng.normal(0, 1, shape).astype(np.float32)
+
+
+def different(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Where values differ, of float32 values their bits; which NaN a NaN is makes no difference."""
+    if a.dtype != np.float32:
+        return a != b
+    bits = (np.ascontiguousarray(v).view(np.uint32) for v in (a, b))
+    return np.not_equal(*bits) & ~(np.isnan(a) & np.isnan(b))
 
 
 def samples_of(raw: Mapping[str, np.ndarray]) -> int:
@@ -122,7 +142,7 @@ def write_outputs(path: str | Path, graph: Graph, raw: Mapping[str, np.ndarray])
     """An npz with one array per output in the model's type, and `<name>__q`, the raw integers, where that is float."""
     arrays = {}
     for port in graph.outputs:
-        if port.dtype == "float32":
+        if port.dtype != port.raw_dtype:
             arrays[port.name] = dequantize(port, graph, raw[port.name])
             arrays[f"{port.name}__q"] = raw[port.name]
         else:
@@ -132,12 +152,4 @@ def write_outputs(path: str | Path, graph: Graph, raw: Mapping[str, np.ndarray])
 
 def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
     """An npz, written aside and renamed."""
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, **arrays)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    files.replace(path, lambda file: np.savez(file, **arrays))

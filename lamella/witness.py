@@ -16,16 +16,26 @@ from lamella.codegen.ir import Graph
 from lamella.errors import UsageError
 
 LAYER_SAMPLES = 32
+#: Float32 results that differ by less than this share of the largest count as equal: the order of sums differs.
+FLOAT_EQUAL = 1e-5
 
 
 def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict:
-    """The "onnxruntime" part of `lamella verify`: over the whole network, and each layer fed with the same inputs."""
+    """The "onnxruntime" part of `lamella verify`: over the whole network, and each layer fed with the same inputs.
+
+    Levels for quantised outputs, shares of the largest value for float32 ones; None where there are no such outputs.
+    """
     theirs = run(path, graph, raw)
-    largest, equal, count, agree = 0, 0, 0, []
+    largest, relative, equal, count, agree = None, None, 0, 0, []
     for port in graph.outputs:
         levels = vectors.quantize(port, graph, theirs[port.name]) if port.dtype == "float32" else theirs[port.name]
-        difference = np.abs(levels.astype(np.int32) - expected[port.name].astype(np.int32))
-        largest = max(largest, int(difference.max(initial=0)))
+        if port.raw_dtype == "float32":
+            difference = relative_difference(levels, expected[port.name])
+            relative = max(relative or 0.0, float(difference.max(initial=0)))
+            difference = difference * (difference > FLOAT_EQUAL)
+        else:
+            difference = np.abs(levels.astype(np.int32) - expected[port.name].astype(np.int32))
+            largest = max(largest or 0, int(difference.max(initial=0)))
         equal += int((difference == 0).sum())
         count += difference.size
         a, b = levels.reshape(len(levels), -1), expected[port.name].reshape(len(levels), -1)
@@ -35,11 +45,20 @@ def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: M
     by_layer = layers(path, few)
     return {
         "max_level_difference": largest,
+        "max_float_difference": relative,
         "equal_fraction": equal / max(count, 1),
         "top1_agreement": float(np.mean(agree)),
         "max_layer_difference": max(by_layer.values(), default=0),
         "layers": by_layer,
     }
+
+
+def relative_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Differences of float32 results, as shares of the largest number in b; where neither is finite they agree."""
+    finite = np.isfinite(a) & np.isfinite(b)
+    size = max(float(np.abs(b, where=finite, out=np.zeros_like(b)).max(initial=0)), 1e-30)
+    apart = np.where(finite, np.abs(np.where(finite, a, 0) - np.where(finite, b, 0)), 0) / size
+    return np.where(np.isfinite(a) == np.isfinite(b), apart, np.inf)
 
 
 def run(
@@ -52,8 +71,8 @@ def run(
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     try:
-        source = str(path) if model is None else model.SerializeToString()
-        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        source = onnx_file.witness_model(Path(path)) if model is None else model
+        session = onnxruntime.InferenceSession(source.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise UsageError(f"{path}: onnxruntime does not load it: {str(error).splitlines()[0]}") from None
     names = [output.name for output in session.get_outputs()]
@@ -114,7 +133,7 @@ def _layers(path: Path, model: onnx.ModelProto, raw: Mapping[str, np.ndarray]) -
     inferred = {v.name: v for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
     model.graph.output.extend(inferred[name] for name in wanted if name in inferred)
     theirs = run(path, graph, raw, model)
-    values = {port.tensor: (raw[port.name].astype(np.int16) + port.offset).astype(np.uint8) for port in graph.inputs}
+    values = {port.tensor: reference.inside(raw[port.name], port) for port in graph.inputs}
     found = {}
     for node in graph.nodes:
         ours = reference.run_node(graph, node, [values[name] for name in node.inputs])
@@ -123,5 +142,5 @@ def _layers(path: Path, model: onnx.ModelProto, raw: Mapping[str, np.ndarray]) -
             array = theirs[names[node.output]]
             array = (array.astype(np.int16) + (128 if array.dtype == np.int8 else 0)).astype(np.uint8)
             found[node.name] = int(np.abs(array.astype(np.int16) - ours.reshape(array.shape)).max(initial=0))
-            values[node.output] = array
+            values[node.output] = array.reshape(ours.shape)
     return graph, found

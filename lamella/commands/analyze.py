@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
 
     name = args.board or "host"
     arguments.boards_of([name])
-    compiled = pipeline.compile_model(args.model, name, args.optimize, args.name, arguments.graph_of(args))
+    compiled = pipeline.compile_model(args.model, name, graph=arguments.graph_of(args), **arguments.how(args))
     graph, model = compiled.graph, compiled.model
     layers = footprint.layers(graph)
     data = {
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         "arena_bytes": compiled.plan.arena_bytes,
         "arena_lower_bound": compiled.plan.lower_bound,
         "estimated_instructions": sum(layer["estimated_instructions"] for layer in layers),
+        "in_float": [{"node": name, "reason": why} for name, why in graph.in_float.items()],
         "layers": layers,
     }
     output.emit(args, data)
@@ -56,8 +57,8 @@ def _port(graph, port) -> dict:
         "shape": list(tensor.shape),
         "type": port.dtype,
         "raw_type": port.raw_dtype,
-        "scale": q.scale,
-        "zero_point": q.zero - port.offset,
+        "scale": None if q is None else q.scale,
+        "zero_point": None if q is None else q.zero - port.offset,
     }
 
 
@@ -67,7 +68,12 @@ def _print(data: dict) -> None:
         for p in data[word]:
             shape = "x".join(map(str, p["shape"][1:]))
             print(
-                f"{word[:-1]:12} {p['name']}: {shape} {p['type']}, {p['raw_type']} inside, scale {p['scale']:.6g}, zero point {p['zero_point']}"
+                f"{word[:-1]:12} {p['name']}: {shape} {p['type']}"
+                + (
+                    f", {p['raw_type']} inside, scale {p['scale']:.6g}, zero point {p['zero_point']}"
+                    if p["scale"]
+                    else ""
+                )
             )
     saved = 100 * (1 - data["weight_bytes"] / max(data["float32_bytes"], 1))
     print(f"weights      {data['weights']:,} in {data['weight_bytes']:,} bytes ({saved:.1f} % less than float32)")

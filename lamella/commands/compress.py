@@ -9,6 +9,7 @@ HELP = "compress a trained float network (a PyTorch state_dict) as a recipe says
 EXAMPLES = """\
 lamella compress runs/lenet5_fashion_mnist/float.pt --recipe examples/lenet5_fashion_mnist/recipe.toml --out runs/again
 lamella compress weights.pt --recipe recipe.toml --max-drop 0.5
+lamella compress weights.pt --recipe recipe.toml --resume     continue a run that was interrupted
 """
 
 

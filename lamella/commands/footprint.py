@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     budget = footprint.parse_budget(args.budget) if args.budget else {}
     baseline = _baseline(args.baseline) if args.baseline else None
     arguments.check_model(args)
-    result = footprint.footprint(args.model, names, args.optimize, args.name, arguments.graph_of(args))
+    result = footprint.footprint(args.model, names, arguments.graph_of(args), **arguments.how(args))
     if baseline is not None:
         result["change"] = _change(result, baseline)
     over = footprint.over_budget(result, budget)

@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
 
     arguments.boards_of([args.board])
     firmware.refuse_foreign(args.out)
-    compiled = pipeline.compile_model(args.model, args.board, args.optimize, args.name, arguments.graph_of(args))
+    graph = arguments.graph_of(args)
+    compiled = pipeline.compile_model(args.model, args.board, graph=graph, **arguments.how(args))
     entry = footprint.refuse_misfit(compiled)
     entry.pop("layer_instructions")
     files = firmware.folder_files(compiled)

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     report.refuse_unwritable(args.out)
     metrics = report.read_metrics(args.metrics) if args.metrics else None
     graph = arguments.graph_of(args)
-    compiled = report.compile_for(args.model, names, args.optimize, args.name, graph)
+    compiled = report.compile_for(args.model, names, graph, **arguments.how(args))
     if metrics is None:
         metrics = _metrics_beside(args.model, {placed.node.name for placed in every_node(graph)})
     verification = None
@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
         with output.progress(args, "verify") as progress:
             verification = report.check(graph, compiled, progress)
     with output.progress(args, "measure") as progress:
-        data = report.gather(compiled, verification, metrics, progress)
+        how = None if args.calibrated is None else args.calibrated.to_dict()
+        data = report.gather(compiled, verification, metrics, progress, how)
     shown = next(one for one in compiled if one.board.name == data["detail_board"])
     report.write(args.out, report.render(data, shown.graph))
     output.emit(args, {**data, "out": str(args.out)})

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     arguments.boards_of([args.board], runnable=True)
     graph = arguments.graph_of(args)
     raw = vectors.read_inputs(args.inputs, graph)
-    compiled = pipeline.compile_model(args.model, args.board, args.optimize, args.name, graph)
+    compiled = pipeline.compile_model(args.model, args.board, graph=graph, **arguments.how(args))
     program = programs.harness_program(compiled)
     with output.progress(args, args.board) as progress:
         result = programs.run(compiled, program, raw, progress=progress)

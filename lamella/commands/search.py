@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = read_recipe(args.recipe, seed=args.seed)
     from lamella.trainer import search  # loads torch: after the recipe is known to be right
 
-    space = search.space_of(args.recipe)
+    space = search.space_of(args.recipe, search.trial_base(recipe.compress))
     with progress_bars(args) as progress:
         report = search.run(
             recipe,

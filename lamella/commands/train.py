@@ -13,12 +13,15 @@ from lamella.errors import UsageError
 
 if TYPE_CHECKING:
     from lamella.trainer.budget import Budget
+    from lamella.trainer.sizes import Prices
 
 HELP = "train a network, compress it layer by layer under an accuracy bound, and write model.onnx and metrics.json"
 EXAMPLES = """\
 lamella train examples/lenet5_fashion_mnist/recipe.toml
 lamella train recipe.toml --max-drop 0.5 --sparsity 0.95 --out runs/small
 lamella train recipe.toml --budget flash=32k --board qemu_microbit
+lamella train recipe.toml --board qemu_mps2_an386 --optimize speed    ladders go by the instructions on that board
+lamella train recipe.toml --board qemu_mps2_an386 --budget instructions=2M
 lamella train recipe.toml --resume                            continue a run that was interrupted
 """
 
@@ -27,9 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RECIPE and what overrides it."""
     parser.add_argument("recipe", metavar="RECIPE", type=Path, help="a .toml file; docs/training.md explains its keys")
     add_overrides(parser)
-    parser.add_argument(
-        "--resume", action="store_true", help="continue from the checkpoint in --out, with the same result"
-    )
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
@@ -49,25 +49,28 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget",
         metavar="flash=32k",
-        help="the best accuracy that fits, in place of a bound on accuracy; wants --board",
+        help="the best accuracy that fits (or instructions=2M), in place of a bound on accuracy; wants --board",
     )
     arguments.add_board(parser, required=False)
     arguments.add_optimize(parser)
     parser.add_argument("--seed", metavar="N", type=int, help="same seed, same result")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue from the checkpoint in --out, with the same result"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """0, or 1 if the accuracy bound is broken."""
-    return run_recipe(args, args.recipe, resume=args.resume)
+    return run_recipe(args, args.recipe)
 
 
-def run_recipe(
-    args: argparse.Namespace, recipe_path: Path, *, resume: bool = False, float_checkpoint: Path | None = None
-) -> int:
+def run_recipe(args: argparse.Namespace, recipe_path: Path, *, float_checkpoint: Path | None = None) -> int:
     """What train and compress have in common."""
     from lamella.trainer.recipe import read_recipe
 
-    limit = _flash_limit(args)
+    budget = _budget(args)
+    if args.board is not None:
+        arguments.boards_of([args.board])
     recipe = read_recipe(recipe_path, max_drop=args.max_drop, sparsity=args.sparsity, seed=args.seed)
     from lamella.trainer import session  # loads torch: after the recipe is known to be right
 
@@ -81,8 +84,9 @@ def run_recipe(
             out,
             data_folder=args.data,
             float_checkpoint=float_checkpoint,
-            resume=resume,
-            within=None if limit is None else _within(limit, args.board, args.optimize),
+            resume=args.resume,
+            within=_within(*budget, args.board, args.optimize) if budget else None,
+            prices=_prices(budget, args.board, args.optimize),
             progress=progress,
             say=lambda line: print(line, flush=True) if output.speaks(args) else None,
         )
@@ -95,31 +99,43 @@ def run_recipe(
     output.emit(args, report)
     if output.speaks(args):
         _print(report, out)
-    if limit is not None:
+    if budget is not None:
         return 0 if report["budget"]["fits"] else 1
     return 0 if report["validation_drop"] <= report["max_drop"] else 1
 
 
-def _flash_limit(args: argparse.Namespace) -> int | None:
-    """Bytes of flash that --budget allows; None without it."""
+#: What --budget may limit, and the units a number may have behind it.
+BUDGETS = {"flash": {"k": 1 << 10, "m": 1 << 20}, "instructions": {"k": 1000, "m": 1000_000}}
+
+
+def _budget(args: argparse.Namespace) -> tuple[str, int] | None:
+    """What --budget limits, and to how much; None without it."""
     if args.budget is None:
         return None
-    from lamella.footprint import parse_budget
-
-    budget = parse_budget(args.budget)
-    if set(budget) != {"flash"}:
-        raise UsageError(f"--budget {args.budget}: only flash depends on training; write --budget flash=32k")
+    name, _, value = args.budget.partition("=")
+    units = BUDGETS.get(name.strip())
+    if units is None:
+        raise UsageError(
+            f"--budget {args.budget}: only flash and instructions depend on training; write --budget flash=32k or "
+            "--budget instructions=2M"
+        )
+    unit = units.get(value.strip()[-1:].lower(), 1)
+    digits = value.strip()[:-1] if unit > 1 else value.strip()
+    if not digits.isdigit() or int(digits) == 0:
+        raise UsageError(f"--budget {args.budget}: {value!r} is no number above 0; write flash=32k or instructions=2M")
     if args.board is None:
-        raise UsageError("--budget: flash is that of the firmware for a board; say which one with --board")
-    arguments.boards_of([args.board])
-    return budget["flash"]
+        raise UsageError(f"--budget: {name.strip()} is that of a firmware; say for which board with --board")
+    return name.strip(), int(digits) * unit
 
 
-def _within(limit: int, board: str, optimize: str) -> "Budget":
-    """The budget of a board's flash, each network measured by linking its firmware."""
+def _within(what: str, most: int, board: str, optimize: str) -> "Budget":
+    """The budget: flash of the linked firmware, or the instructions of all layers."""
     from lamella import deployed
     from lamella.trainer import export_onnx
     from lamella.trainer.budget import Budget
+
+    if what == "instructions":
+        return Budget(most, lambda network: deployed.layer_instructions(network, board, optimize), "instructions")
 
     def measure(network) -> int:
         with TemporaryDirectory() as folder:
@@ -127,7 +143,19 @@ def _within(limit: int, board: str, optimize: str) -> "Budget":
             export_onnx.save(network, model)
             return deployed.flash_bytes(model, board, optimize)
 
-    return Budget(limit, measure)
+    return Budget(most, measure)
+
+
+def _prices(budget: tuple[str, int] | None, board: str | None, optimize: str) -> "Prices":
+    """What the ladder goes by: a board's bytes and instructions, else bytes alone."""
+    from lamella import deployed
+    from lamella.trainer.sizes import by_bytes
+
+    if board is None:
+        return by_bytes
+    # Steps towards a budget are worth what they save of it.
+    by = {"flash": "bytes", "instructions": "instructions"}[budget[0]] if budget is not None else None
+    return deployed.prices(board, optimize, by)
 
 
 def run_name(recipe_path: Path) -> str:
@@ -169,9 +197,8 @@ def _print(report: dict, out: Path) -> None:
     )
     if "budget" in report:
         fits = "fits" if report["budget"]["fits"] else "does NOT fit"
-        print(
-            f"validation: {report['validation_drop']:+.2f} points lost; {fits} into {report['budget']['bytes']:,} bytes"
-        )
+        unit, most = next(pair for pair in report["budget"].items() if pair[0] != "fits")
+        print(f"validation: {report['validation_drop']:+.2f} points lost; {fits} into {most:,} {unit}")
     else:
         _print_bound(report)
     print(

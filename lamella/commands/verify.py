@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
             raise arguments.UsageError(f"--limit {args.limit}: at least one vector is needed")
         raw = {name: array[: args.limit] for name, array in raw.items()}
         told = told and {name: array[: args.limit] for name, array in told.items()}
-    compiled = [pipeline.compile_model(args.model, name, args.optimize, args.name, graph) for name in names]
+    how = arguments.how(args)
+    compiled = [pipeline.compile_model(args.model, name, graph=graph, **how) for name in names]
     with output.progress(args, "reference") as progress:
         expected = verify.expected_outputs(graph, raw, progress)
     results = []
@@ -87,8 +88,13 @@ def _print(report: dict) -> None:
             f"{'FAIL' if wrong else 'PASS'} --expect: {wrong} vectors differ between its outputs and the imported graph"
         )
     w = report["onnxruntime"]
+    apart = []
+    if w["max_level_difference"] is not None:
+        layers = f", each layer on the same inputs {w['max_layer_difference']}" if w["layers"] else ""
+        apart.append(f"the network at most {w['max_level_difference']} level(s) apart{layers}")
+    if w["max_float_difference"] is not None:
+        apart.append(f"float32 outputs at most {w['max_float_difference']:.1g} of the largest apart")
     print(
-        f"onnxruntime: the network at most {w['max_level_difference']} level(s) apart, each layer on the same inputs "
-        f"{w['max_layer_difference']}; {100 * w['equal_fraction']:.2f} % equal, "
+        f"onnxruntime: {'; '.join(apart)}; {100 * w['equal_fraction']:.2f} % equal, "
         f"top class agrees for {100 * w['top1_agreement']:.2f} %"
     )

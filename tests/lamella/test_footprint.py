@@ -66,7 +66,7 @@ def test_objectives_trade_as_they_say(model_path):
 
 
 def test_budget_is_judged(lamella, model_path):
-    for budget, code in (("flash=1k", 1), ("ram=1k,flash=1M", 1), ("flash=1M,ram=1M", 0)):
+    for budget, code in (("flash=1k", 1), ("ram=256,flash=1M", 1), ("flash=1M,ram=1M", 0)):
         assert lamella("footprint", model_path, "--board", "qemu_mps2_an386", "--budget", budget, "--quiet")[0] == code
 
 

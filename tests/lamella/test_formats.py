@@ -230,6 +230,43 @@ def test_dense_sizes_are_exact():
     assert get("binary").size(levels + 1) == 3
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    length=st.sampled_from([2, 4, 8]),
+    bits=st.integers(1, 8),
+    entries=st.integers(1, 256),
+    shape=st.tuples(st.integers(1, 30), st.integers(1, 200)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_repeated_pieces_cost_a_codebook_and_their_places(length, bits, entries, shape, seed):
+    """Never more than what the layer was made of, whatever its rows; the last piece is made up."""
+    rng = np.random.default_rng(seed)
+    book = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (entries, length))
+    pieces = -(-shape[0] * shape[1] // length)
+    levels = book[rng.integers(0, entries, pieces)].ravel()[: shape[0] * shape[1]].reshape(shape)
+    depth = bits if bits * length <= 32 else 8
+    most = 2 + entries * -(-length * depth // 8) + -(-pieces * max(1, (entries - 1).bit_length()) // 8)
+    record = get("vectors")
+    assert record.size(levels) == len(record.pack(levels)) <= most
+    np.testing.assert_array_equal(record.unpack(record.pack(levels), *shape), levels)
+
+
+def test_vectors_hold_256_pieces_and_not_one_more():
+    pairs = np.array([[first, second] for first in range(16) for second in range(16)] * 9)
+    pairs = np.random.default_rng(1).permutation(pairs)  # so that only pairs repeat
+    assert get("vectors").fits(pairs)
+    pairs[-1] = -1
+    assert not get("vectors").fits(pairs)
+
+
+def test_damaged_vectors_are_refused():
+    levels = np.array([[1, 2, 3, 4] * 3 + [5, 6, 7, 8] * 3 + [0] * 8])
+    packed = get("vectors").pack(levels)
+    for damaged in (b"\x00" + packed[1:], b"\x99" + packed[1:], b"\x58" + packed[1:], packed[:-1] + b"\xff"):
+        with pytest.raises(ValueError, match=r"vectors: .*(damaged|outside|are there)"):
+            get("vectors").unpack(damaged, *levels.shape)
+
+
 @SPARSE
 def test_zeros_cost_next_to_nothing(record: WeightFormat):
     """A few bytes a layer, or two a row where only whole rows are read."""

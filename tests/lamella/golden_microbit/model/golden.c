@@ -120,16 +120,16 @@ int golden_run(void *arena, const uint8_t *in, uint8_t *out)
     }
     lam_copy(in, a + 0, 64, 0);
 
-    lam_conv2d(&conv1, a + 0, a + 64, a + 92);
-    LAM_TRACE(0, a + 64, 27);
+    lam_conv2d(&conv1, a + 0, a + 84, a + 64);
+    LAM_TRACE(0, a + 84, 27);
 
-    lam_conv2d(&conv2, a + 64, a + 92, a + 0);
-    LAM_TRACE(1, a + 92, 27);
+    lam_conv2d(&conv2, a + 84, a + 56, a + 0);
+    LAM_TRACE(1, a + 56, 27);
 
-    lam_add(&add, a + 92, a + 64, a + 92);
-    LAM_TRACE(2, a + 92, 27);
+    lam_add(&add, a + 56, a + 84, a + 56);
+    LAM_TRACE(2, a + 56, 27);
 
-    lam_dense_int8(&fc1, a + 92, a + 0);
+    lam_dense_int8(&fc1, a + 56, a + 0);
     LAM_TRACE(4, a + 0, 20);
 
     lam_dense_int8(&fc2, a + 0, a + 20);

@@ -1,0 +1,63 @@
+"""What --within asks: the best that --optimize finds in so many bytes of RAM and flash, of the whole firmware."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from lamella.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from lamella.pipeline import Compiled
+
+#: For an objective and bytes that the arena may take (None: as many as it likes), the model.
+Compile = Callable[[str, int | None], "Compiled"]
+
+#: Bytes of stack and static RAM that are assumed before the first measurement.
+BESIDE_ARENA = 1024
+#: Measurements; the stack changes a little with the kernels.
+TRIES = 4
+#: Room that is worth another try.
+WORTH_A_TRY = 128
+
+
+def fitted(compile_for: Compile, optimize: str, within: Mapping[str, int]) -> "Compiled":
+    """A model whose RAM and flash, linked and measured, stay within; CheckFailed with the least that was found if none does.
+
+    Where flash is too small for the objective, weights and code are chosen as --optimize flash would.
+    """
+    from lamella import footprint
+
+    found = []
+    for objective in dict.fromkeys((optimize, "flash") if "flash" in within else (optimize,)):
+        compiled = _within_ram(compile_for, objective, within.get("ram"))
+        entry = footprint.measure(compiled)
+        totals = {key: entry[key]["total"] for key in ("ram", "flash")}
+        if all(totals[key] <= most for key, most in within.items()):
+            return compiled
+        found.append((compiled, totals))
+    compiled = found[0][0]
+    wanted = ", ".join(f"{key} {most:,}" for key, most in within.items())
+    least = ", ".join(f"{key} {min(totals[key] for _, totals in found):,}" for key in within)
+    raise CheckFailed(
+        f"{compiled.path}: does not go within {wanted} bytes on {compiled.board.name}; the least that was found: {least}; allow "
+        "more, let the input arrive by rows (--input rows), or compress the model further"
+    )
+
+
+def _within_ram(compile_for: Compile, optimize: str, most: int | None) -> "Compiled":
+    """The model with as large an arena as goes within `most` bytes of RAM; the smallest if none does."""
+    if most is None:
+        return compile_for(optimize, None)
+    from lamella import footprint
+
+    arena, best = max(most - BESIDE_ARENA, 0), None
+    for _ in range(TRIES):
+        compiled = compile_for(optimize, arena)
+        ram = footprint.measure(compiled)["ram"]
+        room = most - ram["total"]
+        if room >= 0:
+            best = compiled
+        wanted = most - (ram["total"] - ram["arena"])
+        if wanted == arena or (room >= 0 and wanted - arena < WORTH_A_TRY) or (room < 0 and ram["arena"] > arena):
+            break
+        arena = max(wanted, 0)
+    return best or compile_for(optimize, 0)

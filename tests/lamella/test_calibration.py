@@ -1,0 +1,180 @@
+"""Post-training quantisation of float models: ranges, equalisation, bias correction, and the whole way to C."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from lamella import calibration, cli
+from lamella.calibration import correct, equalize, floats, layers, ranges
+from lamella.calibration.quantize import snr_db
+from lamella.errors import UsageError
+
+
+class Net(nn.Module):
+    """BatchNorm with very different channels, a depthwise layer, ReLU6, a skip connection, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.depthwise, self.point = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Conv2d(8, 8, 1, bias=False)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        a = torch.relu(self.norm(self.stem(x)))
+        b = torch.relu(self.point(torch.relu(self.depthwise(a))))
+        return self.head(nn.functional.max_pool2d(a + b, 2).mean((2, 3)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """float.onnx and samples.npz."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("calibration")
+    net = Net().eval()
+    with torch.no_grad():
+        net.stem.weight.mul_(torch.logspace(-1, 1, 8).reshape(-1, 1, 1, 1))
+        net.norm.running_var.uniform_(0.01, 4.0)
+    x = torch.randn(24, 3, 12, 12)
+    batch = {"x": {0: "n"}, "y": {0: "n"}}
+    torch.onnx.export(
+        net, (x[:1],), str(path / "float.onnx"), input_names=["x"], output_names=["y"], dynamic_axes=batch, dynamo=False
+    )
+    np.savez(path / "samples.npz", x=x.numpy())
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return calibration.calibrate(folder / "float.onnx", folder / "samples.npz")
+
+
+def run(model, x, name="y"):
+    return np.concatenate([part[name] for part in floats.outputs(model, {"x": x}, [name])])
+
+
+def test_every_way_is_tried_and_the_best_taken(result):
+    ways = {(t.ranges, t.equalized, t.corrected) for t in result.trials}
+    assert ways == {(r, e, c) for r in ranges.METHODS for e in (False, True) for c in (False, True)}
+    assert result.best.snr_db == max(t.snr_db for t in result.trials) > 30
+    assert result.worst.added == max(layer.added for layer in result.layers) > 0
+    assert [layer.op for layer in result.layers][:2] == ["Conv + Relu", "Conv + Relu"]
+
+
+def test_the_ratio_is_that_of_the_model_written(folder, result):
+    x = np.load(folder / "samples.npz")["x"][1::2]
+    assert snr_db(run(floats.prepared(folder / "float.onnx"), x), run(result.model, x)) == pytest.approx(
+        result.best.snr_db
+    )
+
+
+@pytest.mark.parametrize("change", [lambda m: equalize.equalize_(m), lambda m: correct.correct_(m, {})])
+def test_what_is_done_before_keeps_the_function(folder, change):
+    model = floats.prepared(folder / "float.onnx")
+    x = np.load(folder / "samples.npz")["x"]
+    before = run(model, x)
+    change(model)
+    np.testing.assert_allclose(run(model, x), before, rtol=1e-3, atol=1e-4)
+
+
+def test_pairs_are_equally_large_afterwards(folder):
+    model = floats.prepared(folder / "float.onnx")
+    assert equalize.equalize_(model) == 1  # depthwise and 1x1; the stem's output goes two ways
+    depthwise, point = list(layers.layers(model))[1:3]
+    before = np.abs(depthwise.weight).reshape(8, -1).max(axis=1)
+    np.testing.assert_allclose(before, np.abs(point.weight).swapaxes(0, 1).reshape(8, -1).max(axis=1), rtol=1e-4)
+
+
+def test_correction_takes_the_mean_error_away(folder):
+    model = floats.prepared(folder / "float.onnx")
+    x = np.load(folder / "samples.npz")["x"]
+    point = list(layers.layers(model))[2]
+    name, out = point.node.input[0], point.node.output[0]
+    seen = next(floats.outputs(model, {"x": x[:16]}, [name, out]))
+    means = seen[name].mean(axis=(0, 2, 3))
+    assert correct.correct_(model, {name: means}) == 1
+    (corrected,) = [layer for layer in layers.layers(model) if layer.node.output[0] == out]
+    weight, bias = correct.rounded(point.weight)[:, :, 0, 0], corrected.bias
+    got = np.einsum("oi,nihw->nohw", weight, seen[name]) + bias.reshape(-1, 1, 1)
+    np.testing.assert_allclose(got.mean(axis=(0, 2, 3)), seen[out].mean(axis=(0, 2, 3)), atol=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    low=st.floats(-100, 100),
+    width=st.floats(1e-3, 200),
+    counts=st.lists(st.integers(0, 1000), min_size=floats.BINS // 64, max_size=floats.BINS // 64),
+)
+def test_ranges_hold_zero_and_lie_within_what_was_seen(low, width, counts):
+    h = floats.Histogram(low, low + width, np.repeat(np.array(counts) + 1, 64), None)
+    whole = ranges.min_max(h)
+    for method in ranges.METHODS.values():
+        a, b = method(h)
+        assert a <= 0 <= b and a < b
+        assert whole[0] - 1e-9 <= a and b <= whole[1] + 1e-9
+
+
+def test_outliers_are_left_out_by_all_but_minmax():
+    counts = np.zeros(floats.BINS, np.int64)
+    counts[:200], counts[-1] = 10000, 1
+    h = floats.Histogram(0.0, 100.0, counts, None)
+    assert ranges.min_max(h) == (0.0, 100.0)
+    assert ranges.percentile(h)[1] == pytest.approx(200 * 100 / floats.BINS)
+    assert ranges.mse(h)[1] < 50
+
+
+def test_from_float_to_verified_c(folder, capsys):
+    model, samples = str(folder / "float.onnx"), str(folder / "samples.npz")
+    assert cli.main(["verify", model, "--calibrate", samples, "--board", "host"]) == 0
+    assert "loses most" in capsys.readouterr().err
+
+
+def test_quantize_writes_a_model_that_needs_no_samples(folder, tmp_path, capsys):
+    out = tmp_path / "model.onnx"
+    model, samples = str(folder / "float.onnx"), str(folder / "samples.npz")
+    assert cli.main(["quantize", model, "--calibrate", samples, "--out", str(out), "--json", str(tmp_path / "q")]) == 0
+    assert cli.main(["analyze", str(out)]) == 0
+    assert not calibration.is_float(out)
+    assert cli.main(["quantize", str(out), "--calibrate", samples, "--out", str(out)]) == 3
+    assert cli.main(["analyze", str(out), "--calibrate", samples]) == 0
+    assert "is not used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arrays", "text"),
+    [
+        ({"z": np.zeros((4, 3, 12, 12))}, "name them alike"),
+        ({"x": np.zeros((4, 3, 12))}, "shape"),
+        ({"x": np.zeros((0, 3, 12, 12))}, "one at least"),
+        ({"x": np.full((4, 3, 12, 12), np.nan)}, "finite"),
+    ],
+)
+def test_wrong_samples_are_refused(folder, tmp_path, arrays, text):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(UsageError, match=text):
+        calibration.calibrate(folder / "float.onnx", tmp_path / "x.npz")
+
+
+def test_a_file_that_is_no_npz_is_refused(folder, tmp_path):
+    (tmp_path / "x.npz").write_text("no")
+    with pytest.raises(UsageError, match="npz"):
+        calibration.calibrate(folder / "float.onnx", tmp_path / "x.npz")
+
+
+def test_a_file_that_is_no_model_is_refused(folder, tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"no model")
+    onnx.save(onnx.ModelProto(), tmp_path / "empty.onnx")
+    for name in ("x.onnx", "empty.onnx", "missing.onnx"):
+        assert cli.main(["analyze", str(tmp_path / name), "--calibrate", str(folder / "samples.npz")]) == 2
+
+
+def test_the_report_shows_what_each_layer_loses(folder, tmp_path):
+    out = tmp_path / "report.html"
+    model, samples = str(folder / "float.onnx"), str(folder / "samples.npz")
+    command = ["report", model, "--calibrate", samples, "--board", "host", "--out", str(out), "--no-verify", "--quiet"]
+    assert cli.main(command) == 0
+    page = out.read_text()
+    assert "dB above the noise" in page and "Conv + Relu" in page
