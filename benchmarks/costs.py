@@ -48,7 +48,7 @@ PER_EVENT = 3  # layers for each event that a kernel counts, where that is more
 PER_CODED = 14  # with a format whose decoding depends on the levels
 FOR_NEW = 12  # layers for a kernel of which only some events have no price yet
 PROGRAM_BYTES = 200_000  # of inputs, outputs, scratch and weights in one program: the smallest machine has 512 KiB
-DRAWN = 1200  # layers, after which a rare combination is given up
+DRAWN = 2400  # layers, after which a rare combination is given up
 
 
 def draws(

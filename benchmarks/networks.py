@@ -17,6 +17,7 @@ from lamella.codegen.operators.conv2d import Conv2d
 from lamella.codegen.operators.dense import Dense
 from lamella.codegen.operators.reshape import Reshape
 from lamella.codegen.operators.softmax import Softmax, table
+from lamella.codegen.operators.transpose import Transpose
 from lamella.codegen.operators.windows import Window
 
 Q = Quantization(0.05, 0)
@@ -66,6 +67,23 @@ class Builder:
         multipliers, shift = multipliers_of(Q.scale, Q.scale, 1.5 * Q.scale)
         return self._add("add", name, [a, b], self.tensors[a].shape, Add(multipliers, shift, 0, 0, 255))
 
+    def channels_first(self, name: str, at: str) -> str:
+        """(1, rows, columns, channels), as TFLite files have their input, to (1, channels, rows, columns)."""
+        _, rows, cols, channels = self.tensors[at].shape
+        shape = (1, channels, rows, cols)
+        return self._add("transpose", name, [at], shape, Transpose(1, rows * cols, channels, 1))
+
+    def dense(self, name: str, at: str, outputs: int) -> str:
+        """A fully connected layer."""
+        w = self._levels((outputs, self.tensors[at].shape[1]), None)
+        bias = self.rng.integers(-100, 100, outputs)
+        return self._add("dense", name, [at], (1, outputs), Dense(w, np.ones(1, np.float32), bias, self._requant(w)))
+
+    def done(self, out: str) -> Graph:
+        """The graph that gives this tensor."""
+        ports = Port("x", "x", "uint8", "uint8"), Port(out, out, "uint8", "uint8")
+        return Graph(self.name, (ports[0],), (ports[1],), self.tensors, tuple(self.nodes))
+
     def mean(self, name: str, at: str) -> str:
         """The mean of each channel."""
         _, channels, rows, cols = self.tensors[at].shape
@@ -77,15 +95,10 @@ class Builder:
         """The graph with a dense layer and softmax at its end."""
         cols = int(np.prod(self.tensors[at].shape))
         flat = self._add("reshape", "flat", [at], (1, cols), Reshape())
-        w = self._levels((classes, cols), None)
-        bias = self.rng.integers(-100, 100, classes)
-        logits = self._add(
-            "dense", "fc", [flat], (1, classes), Dense(w, np.ones(1, np.float32), bias, self._requant(w))
-        )
+        logits = self.dense("fc", flat, classes)
         out = self._add("softmax", "softmax", [logits], (1, classes), Softmax(table(Q.scale), 256))
         self.tensors[out] = replace(self.tensors[out], quantization=Quantization(1 / 256, 0))
-        ports = Port("x", "x", "uint8", "uint8"), Port(out, out, "uint8", "uint8")
-        return Graph(self.name, (ports[0],), (ports[1],), self.tensors, tuple(self.nodes))
+        return self.done(out)
 
 
 def resnet8(kind: str = "int8", density: float = 1.0) -> Graph:
@@ -109,6 +122,28 @@ def dscnn(kind: str = "int8", density: float = 1.0) -> Graph:
         at = b.conv(f"depthwise{k}", at, 64, depthwise=True, kind="int8")
         at = b.conv(f"pointwise{k}", at, 64, (1, 1))
     return b.classify(b.mean("mean", at), 12)
+
+
+def mobilenet(kind: str = "int8", density: float = 1.0) -> Graph:
+    """MobileNetV1 of a quarter of the width for 96x96 images, visual wake words: 7.5 M multiply-accumulates, 0.2 M weights."""
+    b = Builder("mobilenet", (96, 96, 3), kind, density)
+    at = b.conv("conv0", b.channels_first("planes", "x"), 8, (3, 3), (2, 2), (0, 0, 1, 1))
+    strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+    widths = (16, 32, 32, 64, 64, 128, 128, 128, 128, 128, 128, 256, 256)
+    for k, (stride, width) in enumerate(zip(strides, widths, strict=True), 1):
+        pads = (1, 1, 1, 1) if stride == 1 else (0, 0, 1, 1)
+        at = b.conv(f"depthwise{k}", at, b.tensors[at].shape[1], stride=(stride, stride), pads=pads, depthwise=True)
+        at = b.conv(f"pointwise{k}", at, width, (1, 1))
+    return b.classify(b.mean("mean", at), 2)
+
+
+def autoencoder(kind: str = "int8", density: float = 1.0) -> Graph:
+    """The dense autoencoder for anomalies in machine sounds: 0.26 M multiply-accumulates and weights."""
+    b = Builder("autoencoder", (640,), kind, density)
+    at = "x"
+    for k, width in enumerate((128, 128, 128, 128, 8, 128, 128, 128, 128, 640)):
+        at = b.dense(f"dense{k}", at, width)
+    return b.done(at)
 
 
 def networks() -> dict[str, Graph]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lamella import requant, tables
-from lamella.codegen import operators, passes
+from lamella.codegen import operators, passes, stream
 from lamella.codegen.ir import Graph, Node, Port, Quantization, Requant, Target, Tensor
 from lamella.codegen.operators import (
     add,
@@ -19,6 +19,7 @@ from lamella.codegen.operators import (
     sampling,
     scan,
     softmax,
+    strip_window,
     table,
     transpose,
 )
@@ -161,6 +162,10 @@ def standard() -> list[Row]:
 
 def varied(rng: random.Random, seed: int) -> Layer:
     """A layer of any operator, of the sizes that networks for microcontrollers have."""
+    import float_shapes  # which takes its pieces from here
+
+    if rng.random() < 0.15:
+        return float_shapes.varied(rng, seed)
     draw = rng.random()
     if draw < 0.5:
         return _varied_conv(rng, seed)
@@ -169,10 +174,12 @@ def varied(rng: random.Random, seed: int) -> Layer:
     if draw < 0.85:
         kind, density = _varied_levels(rng)
         cols = rng.choice([16, 30, 64, 84, 100, 128, 200, 256, 300, 500, 784, 1024])
-        layer = dense("dense", cols, rng.choice([2, 5, 10, 32, 64, 100]), kind, density, seed)
+        layer = dense("dense", cols, rng.choice([2, 5, 10, 32, 64, 100, 384, 500]), kind, density, seed)
         return _other_range(layer) if seed % 6 == 0 else _large_scales(layer) if seed % 6 == 1 else layer
     others = [_add, _rescale, _concat, _pad, _softmax, _pooling, _pooling, _pooling]
-    return rng.choice([*others, _mul, _table, _slice, _transpose, _scan])(rng, seed)
+    from more_shapes import MORE  # which takes its pieces from here
+
+    return rng.choice([*others, _mul, _table, _slice, _transpose, _scan, _strip_window, _strips, *MORE])(rng, seed)
 
 
 def _other_range(layer: Layer) -> Layer:
@@ -195,7 +202,7 @@ def _with_requant(layer: Layer, **changes: object) -> Layer:
 def _varied_levels(rng: random.Random) -> tuple[str, float]:
     kinds = ["int8", "int4", "int2", "binary", "ternary", "ternary", "uneven ternary", "uneven ternary"]
     kind = rng.choice(kinds)
-    return kind, rng.choice([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65])
+    return kind, rng.choice([0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65])
 
 
 def _varied_conv(rng: random.Random, seed: int, depthwise: bool = False) -> Layer:
@@ -333,3 +340,23 @@ def _scan(rng: random.Random, seed: int) -> Layer:
     y = Tensor("y", (1, steps, width) if sequence else (1, width), q)
     layer = _one("scan", [Tensor("x", (1, steps, width), q)], y, loop, seed)
     return replace(layer, graph=passes.lower(layer.graph, Target("any"), "speed"))
+
+
+def _strip_window(rng: random.Random, seed: int) -> Layer:
+    """New rows in the middle of an image, and sometimes at its edge."""
+    x = _image(rng, "rows")
+    rows = replace(x, shape=(1, x.shape[1], rng.choice([1, 1, 2, 4]), x.shape[3]))
+    window = replace(x, name="window", shape=(1, x.shape[1], rows.shape[2] + rng.choice([0, 2, 2, 4]), x.shape[3]))
+    step, way = Tensor("step", (1, 2), Quantization(1.0, 0)), strip_window.StripWindow(2, 300, 0)
+    y = replace(window, name="y")
+    layer = _one("strip_window", [window, rows, step], y, way, seed)
+    return replace(layer, inputs={**layer.inputs, "step": np.array([[rng.choice([0, 2, 9, 30]), 0]], np.uint8)})
+
+
+def _strips(rng: random.Random, seed: int) -> Layer:
+    """The cheapest of steps, as in _scan."""
+    x = _image(rng)
+    tanh = table.Table(tables.tabulate(np.tanh, 0.05, 0, 1 / 128, 128), "tanh")
+    layer = _one("table", [x], Tensor("y", x.shape, Quantization(1 / 128, 128)), tanh, seed)
+    loop = stream.streamed(layer.graph, 1, rng.choice([1, 1, 2, 4]))
+    return replace(layer, graph=passes.lower(loop, Target("any"), "speed"))
