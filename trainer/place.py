@@ -77,10 +77,15 @@ class Place:
 CPU = Place()
 
 
+def known_precision(name: str, value: str) -> None:
+    """Refuses a precision that there is not; `name` says whose."""
+    if value not in PRECISIONS:
+        raise UsageError(f"{name} = {value!r} is not known; choose one of {', '.join(PRECISIONS)}")
+
+
 def here(device: str, precision: str) -> Place:
     """The place that a recipe asks for; as torchrun says, one of several processes."""
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision = {precision!r} is not known; choose one of {', '.join(PRECISIONS)}")
+    known_precision("precision", precision)
     processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -11,6 +11,7 @@ from pathlib import Path
 from lamella.errors import UsageError
 from lamella.trainer.names import closest
 from lamella.trainer.options import HIGHEST_RATE, CompressOptions
+from lamella.trainer.place import known_precision
 
 #: [search] is for `lamella search` alone.
 TABLES = ("network", "data", "train", "compress", "search")
@@ -47,9 +48,11 @@ class TrainRecipe:
     seed: int = 0
     #: Threads of torch; results are repeatable for one number of them.
     threads: int = 1
-    #: Where gradients are computed: "cpu", "cuda", "cuda:N" or "auto"; in "float32" or "bfloat16".
+    #: Where gradients are computed: "cpu", "cuda", "cuda:N" or "auto".
     device: str = "cpu"
+    #: "float32" or "bfloat16", of the baseline and of the compression: the latter rounds levels a second time.
     precision: str = "float32"
+    compress_precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("batch_size", 1), ("seed", 0), ("threads", 1)):
@@ -64,6 +67,8 @@ class TrainRecipe:
                 raise UsageError(f"{name} = {getattr(self, name)} is out of range; it must be {wanted}")
         if self.optimizer not in ("sgd", "adam"):
             raise UsageError(f"optimizer = {self.optimizer!r} is not known; choose one of sgd, adam")
+        for name in ("precision", "compress_precision"):
+            known_precision(name, getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -146,11 +146,11 @@ class _Saved:
 
 
 def settle(recipe: Recipe) -> Place:
-    """Makes torch repeatable as the recipe wants it, and says where it trains."""
+    """Makes torch repeatable as the recipe wants it, and says where it compresses."""
     torch.set_num_threads(recipe.train.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # it would write every tensor twice
-    return here(recipe.train.device, recipe.train.precision)
+    return here(recipe.train.device, recipe.train.compress_precision)
 
 
 def prepare(recipe: Recipe, folder: Path | None) -> tuple[nn.Module, TensorBatches, TensorBatches, TensorBatches]:
@@ -249,6 +249,7 @@ def train_float(
     """The float baseline, in place. keep, resume: as for lamella.trainer.fit."""
     t = recipe.train
     descent = Descent(t.epochs, t.learning_rate, t.optimizer, t.momentum, t.weight_decay)
+    place = replace(place, precision=t.precision)
     fit(
         model, training, descent, what="float baseline", seed=t.seed, progress=progress, place=place, log=log,
         keep=keep, resume=resume,

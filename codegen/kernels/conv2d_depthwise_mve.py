@@ -84,7 +84,7 @@ def _work(graph: Graph, node: Node, band_rows: int) -> dict[str, float]:
     if by_two:
         pairs = out_c * sum(-(-n // 2) for n in heights)
         kind = "pair" if w.stride == (1, 1) else "apart"
-        work |= {kind: pairs, f"{kind}_8": pairs * line // 8}
+        work |= {"run": out_c * len(runs) if joined else pairs, kind: pairs, f"{kind}_8": pairs * line // 8}
     else:
         tiles = out_c * rows * -(-cols // TILE)
         work |= {"one": out_c * rows, "tile": tiles, "tile_tap": tiles * taps}

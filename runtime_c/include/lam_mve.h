@@ -54,16 +54,23 @@ static inline void lam_mve_requant16(int32_t multiplier, int32_t zero, const int
                      : "q0", "q1", "q2", "q3", "q4", "lr", "cc", "memory");
 }
 
+/* y[i] = requant(acc[i]) for n of them: shifts below 32. By itself, for it would take the registers of what is frequent. */
+static LAM_MVE_NOINLINE void lam_mve_requant_wide(const lam_requant_one *q, const int32_t *acc, uint32_t n, uint8_t *y)
+{
+    const lam_requant_one one = *q; /* stores to y cannot change it */
+    for (; n > 0; n--) {
+        *y++ = lam_requant_wide(one, *acc++);
+    }
+}
+
 /* y[i] = requant(acc[i]) for n of them. */
 static inline void lam_mve_requant(const lam_requant_one *q, const int32_t *acc, uint32_t n, uint8_t *y)
 {
-    const lam_requant_one one = *q; /* stores to y cannot change it */
-    if (one.shift != 32u) {
-        for (; n > 0; n--) {
-            *y++ = lam_requant_wide(one, *acc++);
-        }
+    if (q->shift != 32u) {
+        lam_mve_requant_wide(q, acc, n, y);
         return;
     }
+    const lam_requant_one one = *q;
     if (one.low == 0 && one.high == 255 && n >= 16u) { /* nearly always */
         lam_mve_requant16(one.multiplier, one.zero, acc, n / 16u, y);
         acc += n & ~15u;

@@ -36,8 +36,8 @@ typedef struct {
     lam_requant_one q;
 } lam_depthwise_task;
 
-/* The accumulators of a row, or of two, from the first pixel of its windows on. */
-typedef void lam_depthwise_run_fn(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc);
+/* The accumulators of rows, or of pairs of rows, from the first pixel of their windows on. n: rows or pairs. */
+typedef void lam_depthwise_run_fn(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc, uint32_t n);
 
 typedef struct {
     uint32_t line, apart, capacity, pitch, bytes;
@@ -91,34 +91,36 @@ static void lam_depthwise_copy(const lam_conv2d_shape *s, const uint8_t *x, uint
     }
 }
 
-/* The accumulators of a row for any kernel, tap by tap. */
-static LAM_MVE_NOINLINE void lam_depthwise_any(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc)
+/* The accumulators of rows for any kernel, tap by tap. */
+static LAM_MVE_NOINLINE void lam_depthwise_any(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc, uint32_t n)
 {
     const uint32_t step = t->s->stride_w, n_taps = t->n_taps;
     const uint32x4_t columns = vmulq_n_u32(vidupq_n_u32(0, 1), step);
-    for (uint32_t j = 0; j < t->line; j += LAM_TILE, x += LAM_TILE * step, acc += LAM_TILE) {
-        const lam_depthwise_tap *tap = t->taps;
-        int32x4_t a = vdupq_n_s32(t->bias), b = a;
-        for (uint32_t k = n_taps; k > 0; k--, tap++) {
-            const uint8_t *at = x + tap->place;
-            a = vmlaq_n_s32(a, vreinterpretq_s32_u32(vldrbq_gather_offset_u32(at, columns)), tap->level);
-            at += 4u * step;
-            b = vmlaq_n_s32(b, vreinterpretq_s32_u32(vldrbq_gather_offset_u32(at, columns)), tap->level);
+    for (; n > 0; n--, x += t->s->stride_h * t->pitch, acc += t->apart) {
+        for (uint32_t j = 0; j < t->line; j += LAM_TILE) {
+            const lam_depthwise_tap *tap = t->taps;
+            int32x4_t a = vdupq_n_s32(t->bias), b = a;
+            for (uint32_t k = n_taps; k > 0; k--, tap++) {
+                const uint8_t *at = x + j * step + tap->place;
+                a = vmlaq_n_s32(a, vreinterpretq_s32_u32(vldrbq_gather_offset_u32(at, columns)), tap->level);
+                at += 4u * step;
+                b = vmlaq_n_s32(b, vreinterpretq_s32_u32(vldrbq_gather_offset_u32(at, columns)), tap->level);
+            }
+            vstrwq_s32(acc + j, a);
+            vstrwq_s32(acc + j + 4, b);
         }
-        vstrwq_s32(acc, a);
-        vstrwq_s32(acc + 4, b);
     }
 }
 
-/* The accumulators of two rows for a kernel of 3 x 3 with stride 1, which share what they load. Written out: the
+/* The accumulators of n pairs of rows for a kernel of 3 x 3 with stride 1, which share what they load. Written out: the
  * compiler would keep neither the sums nor the levels in registers. x: the first pixel of four rows of the input. */
-static LAM_MVE_CROWDED void lam_depthwise_3x3(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc)
+static LAM_MVE_CROWDED void lam_depthwise_3x3(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc, uint32_t n)
 {
-    const uint32_t pitch = t->pitch, apart = t->apart * 4u;
-    for (uint32_t j = t->line; j > 0; j -= LAM_TILE, x += LAM_TILE, acc += LAM_TILE) {
-        const lam_depthwise_tap *w = t->taps;
-        const uint8_t *at = x;
-        int32_t *to = acc;
+    const lam_depthwise_tap *const w = t->taps;
+    const uint32_t pitch = t->pitch, line = t->line, apart = t->apart * 4u;
+    for (uint32_t j = 0; n > 0;) {
+        const uint8_t *at = x + j;
+        int32_t *to = acc + j;
         int32_t a, b, c, d;
         __asm__ volatile("vdup.32 q0, %[bias]\n\t"
                 "vmov q1, q0\n\tvmov q2, q0\n\tvmov q3, q0\n\t"
@@ -141,6 +143,13 @@ static LAM_MVE_CROWDED void lam_depthwise_3x3(const lam_depthwise_task *t, const
                 : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [at] "+l"(at), [to] "+r"(to)
                 : [w] "r"(w), [bias] "r"(t->bias), [pitch] "r"(pitch), [apart] "r"(apart)
                 : "q0", "q1", "q2", "q3", "q4", "q5", "cc", "memory");
+        j += LAM_TILE;
+        if (j == line) { /* the next pair */
+            j = 0;
+            n--;
+            x += 2u * pitch;
+            acc += apart / 2u;
+        }
     }
 }
 
@@ -157,11 +166,11 @@ static LAM_MVE_CROWDED void lam_depthwise_3x3(const lam_depthwise_task *t, const
     LAM_APART LAM_UPPER("a")
 
 /* The same with stride 2, for five rows of the input. */
-static LAM_MVE_CROWDED void lam_depthwise_3x3_apart(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc)
+static LAM_MVE_CROWDED void lam_depthwise_3x3_apart(const lam_depthwise_task *t, const uint8_t *x, int32_t *acc, uint32_t n)
 {
     const lam_depthwise_tap *const w = t->taps;
-    const uint32_t pitch = t->pitch, two = 2u * pitch, back = pitch - 1u, apart = 4u * t->apart;
-    for (uint32_t j = 0; j < t->line; j += LAM_TILE) {
+    const uint32_t line = t->line, pitch = t->pitch, two = 2u * pitch, back = pitch - 1u, apart = 4u * t->apart;
+    for (uint32_t j = 0; n > 0;) {
         const uint8_t *at = x + 2u * j;
         int32_t *to = acc + j;
         int32_t b;
@@ -179,6 +188,13 @@ static LAM_MVE_CROWDED void lam_depthwise_3x3_apart(const lam_depthwise_task *t,
                          : [w] "r"(w), [bias] "r"(t->bias), [pitch] "r"(pitch), [two] "r"(two), [back] "r"(back),
                            [apart] "r"(apart)
                          : "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
+        j += LAM_TILE;
+        if (j == line) {
+            j = 0;
+            n--;
+            x += 4u * pitch;
+            acc += apart / 2u;
+        }
     }
 }
 
@@ -201,24 +217,22 @@ static void lam_depthwise_rows(const lam_depthwise_task *t, const uint8_t *x, ui
                        s->stride_w == stride && stride <= 2;
     lam_depthwise_run_fn *const by_stride = stride == 1 ? lam_depthwise_3x3 : lam_depthwise_3x3_apart;
     lam_depthwise_run_fn *const run = by_two ? by_stride : lam_depthwise_any;
-    uint32_t kept = 0;
+    const int joined = t->apart == out_w;
+    const uint32_t more = joined ? (t->capacity - LAM_TILE - 2u * t->line) / out_w : 0u; /* rows before the last two */
+    const uint32_t at_once = by_two ? (more & ~1u) + 2u : more + 1u;
     while (rows > 0) {
-        const uint32_t done = by_two ? lam_mve_least(rows, 2u) : 1u;
-        run(t, x, t->acc + kept);
-        x += done * line_step;
-        rows -= done;
-        if (t->apart == out_w) {
-            kept += done * out_w;
-            if (rows == 0 || kept + 2u * t->line + LAM_TILE > t->capacity) {
-                lam_mve_requant(&t->q, t->acc, kept, y);
-                y += kept;
-                kept = 0;
-            }
+        const uint32_t now = lam_mve_least(rows, at_once);
+        run(t, x, t->acc, by_two ? (now + 1u) / 2u : now);
+        if (joined) {
+            lam_mve_requant(&t->q, t->acc, now * out_w, y);
+            y += now * out_w;
         } else {
-            for (uint32_t i = 0; i < done; i++, y += out_w) {
+            for (uint32_t i = 0; i < now; i++, y += out_w) {
                 lam_mve_requant(&t->q, t->acc + i * t->line, out_w, y);
             }
         }
+        x += now * line_step;
+        rows -= now;
     }
 }
 

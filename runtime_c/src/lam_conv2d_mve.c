@@ -8,7 +8,8 @@
 #define LAM_CHUNK 96u /* accumulators of a channel collected before they are requantised */
 
 /* How the input lies in scratch: cells by row, 16 channels ("deep"), phase and column. The phases of a row are its
- * columns modulo the stride, so that what neighbouring output pixels read lies side by side. */
+ * columns modulo the stride, so that what neighbouring output pixels read lies side by side. Flat: by 16 channels, row
+ * and column, and nothing is between the rows: without pooling they are one. */
 typedef struct {
     uint32_t lanes; /* channels of a group; flat: levels of a row of weights */
     uint32_t deep;  /* cells that hold them */
@@ -19,7 +20,10 @@ typedef struct {
     uint32_t steps;         /* cells of one window */
     int by_lines;           /* the window's rows are three cells side by side, each as far from the one before */
     uint32_t step_bytes;    /* of the stream (lam_mve_run) */
-    uint32_t line;          /* bytes of all phases of a row, 16 channels deep */
+    uint32_t line;          /* bytes from 16 channels of a row to the next 16 */
+    uint32_t row;           /* bytes from row to row */
+    uint32_t run;           /* pixels of the convolution that lie side by side */
+    uint32_t capacity;      /* accumulators of an output channel that are requantised together, and one to spare */
 } lam_mve_band;
 
 /* Scratch, cut up. */
@@ -44,6 +48,8 @@ static lam_mve_band lam_mve_band_of(const lam_conv2d_mve_desc *d)
         b.kernel_h = b.kernel_w = b.row_step = b.phases = 1;
         b.pitch = b.out_w;
         b.rows = out_rows;
+        b.row = b.pitch * LAM_CELL;
+        b.line = b.rows * b.row;
     } else {
         const uint32_t reach_w = (s->kernel_w - 1u) * s->dilation_w + 1u;
         b.lanes = channels;
@@ -56,22 +62,24 @@ static lam_mve_band lam_mve_band_of(const lam_conv2d_mve_desc *d)
     }
     b.deep = (b.lanes + 15u) / 16u;
     b.steps = b.deep * b.kernel_h * b.kernel_w;
-    b.line = b.phases * b.pitch * LAM_CELL;
+    if (!d->flat) {
+        b.line = b.phases * b.pitch * LAM_CELL;
+        b.row = b.deep * b.line;
+    }
+    const uint32_t pixels = s->pool.kind == LAM_POOL_NONE ? out_rows * b.out_w : b.out_w;
+    const uint32_t chunk = lam_mve_least(pixels, LAM_CHUNK);
+    const int joined = d->flat && s->pool.kind == LAM_POOL_NONE;
+    b.run = joined ? pixels : b.out_w;
+    b.capacity = (joined || chunk > b.out_w ? chunk : b.out_w) + 1u;
     b.by_lines = b.kernel_w == 3 && s->stride_w == 1 && s->dilation_w == 1 && (s->dilation_h == 1 || b.deep == 1);
     b.step_bytes = 2u * LAM_CELL + (b.by_lines ? 0u : 4u);
     return b;
 }
 
-/* Accumulators kept for an output channel: whole rows, and one that a tile may write too many. */
-static uint32_t lam_mve_capacity(const lam_mve_band *b)
-{
-    return (b->out_w > LAM_CHUNK ? b->out_w : LAM_CHUNK) + 1u;
-}
-
 /* Bytes of the cells; the last tile of a row may read one too many. */
 static size_t lam_mve_cells(const lam_mve_band *b)
 {
-    return (size_t)b->rows * b->deep * b->line + LAM_CELL;
+    return ((size_t)b->rows * b->deep * b->phases * b->pitch + 1u) * LAM_CELL;
 }
 
 size_t lam_conv2d_mve_scratch(const lam_conv2d_mve_desc *d)
@@ -80,13 +88,13 @@ size_t lam_conv2d_mve_scratch(const lam_conv2d_mve_desc *d)
     const lam_mve_band b = lam_mve_band_of(d);
     const size_t levels = d->unpack ? (size_t)s->group_in_c * s->kernel_h * s->kernel_w : 0u;
     const size_t pooled = s->pool.kind == LAM_POOL_NONE ? 0u : s->pool.out_w;
-    return 8u * (lam_mve_capacity(&b) + pooled) + b.step_bytes * b.steps + lam_mve_cells(&b) + 2u * levels;
+    return 8u * (b.capacity + pooled) + b.step_bytes * b.steps + lam_mve_cells(&b) + 2u * levels;
 }
 
 static lam_mve_room lam_mve_cut(const lam_conv2d_mve_desc *d, const lam_mve_band *b, void *scratch)
 {
     lam_mve_room room;
-    room.capacity = lam_mve_capacity(b);
+    room.capacity = b->capacity;
     room.acc = scratch;
     room.pooled = room.acc + 2u * room.capacity;
     int32_t *stream = room.pooled + (d->shape.pool.kind == LAM_POOL_NONE ? 0u : 2u * d->shape.pool.out_w);
@@ -99,43 +107,59 @@ static lam_mve_room lam_mve_cut(const lam_conv2d_mve_desc *d, const lam_mve_band
 
 /* --- the input --- */
 
-/* One lane of n_rows rows of cells. Row r, column j of them is row top + r * row_step, column left + j * step of plane
- * x; what lies outside the image keeps what it has. */
-static void lam_mve_lay_plane(const lam_conv2d_shape *s, const uint8_t *x, int32_t top, uint32_t row_step,
-                              uint32_t n_rows, int32_t left, uint32_t step, uint32_t n_cols, int8_t *to,
-                              uint32_t to_row)
+/* The part of an input plane that rows of cells take: where it starts in the plane, and where in the cells. */
+typedef struct {
+    uint32_t from, to; /* bytes */
+    uint32_t rows, cols;
+    uint32_t from_row, to_row; /* bytes from one row to the next */
+    uint32_t step;             /* columns of the plane from cell to cell */
+} lam_mve_patch;
+
+/* Row r, cell j of n_rows times n_cols is row top + r * row_step, column left + j * step of the plane: as far as those
+ * lie inside the image. */
+static lam_mve_patch lam_mve_patch_of(const lam_conv2d_shape *s, int32_t top, uint32_t row_step, uint32_t n_rows,
+                                      int32_t left, uint32_t step, uint32_t n_cols, uint32_t to_row)
+{
+    lam_mve_patch p;
+    p.to = p.rows = p.cols = p.from = 0;
+    p.from_row = row_step * s->in_w;
+    p.to_row = to_row;
+    p.step = step;
+    for (; n_cols > 0 && left < 0; left += (int32_t)step, n_cols--) {
+        p.to += LAM_CELL;
+    }
+    for (; n_rows > 0 && top < 0; top += (int32_t)row_step, n_rows--) {
+        p.to += to_row;
+    }
+    if (n_cols > 0 && n_rows > 0 && (uint32_t)left < s->in_w && (uint32_t)top < s->in_h) {
+        p.cols = lam_mve_least(n_cols, (s->in_w - 1u - (uint32_t)left) / step + 1u);
+        p.rows = lam_mve_least(n_rows, (s->in_h - 1u - (uint32_t)top) / row_step + 1u);
+        p.from = (uint32_t)top * s->in_w + (uint32_t)left;
+    }
+    if (step == 1u && p.cols == p.from_row && p.cols * LAM_CELL == to_row) { /* nothing between the rows */
+        p.cols *= p.rows;
+        p.rows = 1;
+    }
+    return p;
+}
+
+/* One lane of the cells. x: the plane. */
+static LAM_MVE_NOINLINE void lam_mve_lay_plane(const lam_mve_patch *p, const uint8_t *x, int8_t *to)
 {
     const uint8x16_t count = vidupq_n_u8(0, 1), high = vdupq_n_u8(128);
-    const uint8x16_t from_columns = vmulq_n_u8(count, (uint8_t)step), to_lanes = vmulq_n_u8(count, LAM_CELL);
-    while (n_cols > 0 && left < 0) {
-        left += (int32_t)step;
-        to += LAM_CELL;
-        n_cols--;
-    }
-    while (n_rows > 0 && top < 0) {
-        top += (int32_t)row_step;
-        to += to_row;
-        n_rows--;
-    }
-    if (n_cols == 0 || (uint32_t)left >= s->in_w) {
-        return;
-    }
-    if ((uint32_t)top >= s->in_h) {
-        return;
-    }
-    const uint32_t cols = lam_mve_least(n_cols, (s->in_w - 1u - (uint32_t)left) / step + 1u);
-    const uint32_t rows = lam_mve_least(n_rows, (s->in_h - 1u - (uint32_t)top) / row_step + 1u);
-    const size_t from_row = (size_t)row_step * s->in_w;
-    x += (size_t)(uint32_t)top * s->in_w + (uint32_t)left;
-    uint32_t j = 0;
+    const uint8x16_t from_columns = vmulq_n_u8(count, (uint8_t)p->step), to_lanes = vmulq_n_u8(count, LAM_CELL);
+    const uint32_t from_16 = 16u * p->step, from_row = p->from_row, to_row = p->to_row, rows = p->rows;
+    uint32_t cols = p->cols;
+    x += p->from;
+    to += p->to;
     if (rows == 1u) { /* a long one, most often */
-        for (; j + 16u <= cols; j += 16u, x += 16u * step, to += 16u * LAM_CELL) {
+        for (; cols >= 16u; cols -= 16u, x += from_16, to += 16u * LAM_CELL) {
             const uint8x16_t pixels = veorq_u8(vldrbq_gather_offset_u8(x, from_columns), high);
             vstrbq_scatter_offset_s8(to, to_lanes, vreinterpretq_s8_u8(pixels));
         }
     }
-    for (; j < cols; j += 16u, x += 16u * step, to += 16u * LAM_CELL) {
-        const mve_pred16_t first = vctp8q(cols - j);
+    for (; cols > 0; cols -= lam_mve_least(cols, 16u), x += from_16, to += 16u * LAM_CELL) {
+        const mve_pred16_t first = vctp8q(cols);
         const uint8_t *from = x;
         int8_t *cell = to;
         for (uint32_t r = rows; r > 0; r--, from += from_row, cell += to_row) {
@@ -146,38 +170,41 @@ static void lam_mve_lay_plane(const lam_conv2d_shape *s, const uint8_t *x, int32
 }
 
 /* The rows of a band for one group. x: its first input channel. first: the convolution's first output row. */
-static void lam_mve_lay(const lam_conv2d_mve_desc *d, const lam_mve_band *b, const uint8_t *x, uint32_t first,
+static LAM_MVE_NOINLINE void lam_mve_lay(const lam_conv2d_mve_desc *d, const lam_mve_band *b, const uint8_t *x, uint32_t first,
                         uint32_t out_rows, int8_t *cells)
 {
     const lam_conv2d_shape *s = &d->shape;
     const size_t plane = (size_t)s->in_h * s->in_w;
     const int32_t top = (int32_t)(first * s->stride_h) - s->pad_top;
     const int8x16_t padding = vdupq_n_s8((int8_t)(s->in_zero ^ 128u));
-    for (size_t left = lam_mve_cells(b); left > 0; left -= LAM_CELL) {
-        vstrbq_s8(cells + left - LAM_CELL, padding);
+    int8_t *cell = cells;
+    for (size_t left = lam_mve_cells(b) / LAM_CELL; left > 0; left--, cell += LAM_CELL) {
+        vstrbq_s8(cell, padding);
     }
     if (d->flat) {
         const uint32_t taps = (uint32_t)s->kernel_h * s->kernel_w;
-        for (uint32_t k = 0, tap = 0, u = 0, v = 0; k < b->lanes; k++) {
-            lam_mve_lay_plane(s, x, top + (int32_t)(u * s->dilation_h), s->stride_h, out_rows,
-                              (int32_t)(v * s->dilation_w) - s->pad_left, s->stride_w, b->pitch,
-                              cells + k / 16u * b->line + k % 16u, b->deep * b->line);
+        for (uint32_t tap = 0, u = 0, v = 0; tap < taps; tap++) {
+            const lam_mve_patch p =
+                lam_mve_patch_of(s, top + (int32_t)(u * s->dilation_h), s->stride_h, out_rows,
+                                 (int32_t)(v * s->dilation_w) - s->pad_left, s->stride_w, b->pitch, b->row);
+            const uint8_t *from = x;
+            for (uint32_t k = tap; k < b->lanes; k += taps, from += plane) {
+                lam_mve_lay_plane(&p, from, cells + k / 16u * b->line + k % 16u);
+            }
             if (++v == s->kernel_w) {
                 v = 0;
                 u++;
-            }
-            if (++tap == taps) {
-                tap = u = 0;
-                x += plane;
             }
         }
         return;
     }
     const uint32_t rows = (out_rows - 1u) * s->stride_h + (s->kernel_h - 1u) * s->dilation_h + 1u;
-    for (uint32_t c = 0; c < b->lanes; c++, x += plane) {
-        for (uint32_t phase = 0; phase < b->phases; phase++) {
-            lam_mve_lay_plane(s, x, top, 1, rows, (int32_t)phase - s->pad_left, s->stride_w, b->pitch,
-                              cells + c / 16u * b->line + phase * b->pitch * LAM_CELL + c % 16u, b->deep * b->line);
+    for (uint32_t phase = 0; phase < b->phases; phase++, cells += b->pitch * LAM_CELL) {
+        const lam_mve_patch p =
+            lam_mve_patch_of(s, top, 1, rows, (int32_t)phase - s->pad_left, s->stride_w, b->pitch, b->row);
+        const uint8_t *from = x;
+        for (uint32_t c = 0; c < b->lanes; c++, from += plane) {
+            lam_mve_lay_plane(&p, from, cells + c / 16u * b->line + c % 16u);
         }
     }
 }
@@ -186,12 +213,12 @@ static void lam_mve_lay(const lam_conv2d_mve_desc *d, const lam_mve_band *b, con
 
 /* Where the cells of a window lie, by rows, 16 channels each, columns: bytes from each to the next, into the stream.
  * Bytes from the first to the last. */
-static uint32_t lam_mve_lay_steps(const lam_conv2d_shape *s, const lam_mve_band *b, int8_t *stream)
+static LAM_MVE_NOINLINE uint32_t lam_mve_lay_steps(const lam_conv2d_shape *s, const lam_mve_band *b, int8_t *stream)
 {
     uint32_t at = 0;
     for (uint32_t u = 0; u < b->kernel_h; u++) {
         for (uint32_t c = 0; c < b->deep; c++) {
-            const uint32_t start = (u * s->dilation_h * b->deep + c) * b->line;
+            const uint32_t start = u * s->dilation_h * b->row + c * b->line;
             for (uint32_t v = 0; v < b->kernel_w; v++, stream += b->step_bytes) {
                 const uint32_t column = v * s->dilation_w;
                 const uint32_t place = start + (column % s->stride_w * b->pitch + column / s->stride_w) * LAM_CELL;
@@ -206,7 +233,7 @@ static uint32_t lam_mve_lay_steps(const lam_conv2d_shape *s, const lam_mve_band 
 
 /* The levels of an output channel in the order of the steps. They lie tap by tap for each channel: those of a cell are
  * `taps` apart. */
-static void lam_mve_weave(const lam_mve_band *b, const int16_t *levels, int8_t *w)
+static LAM_MVE_NOINLINE void lam_mve_weave(const lam_mve_band *b, const int16_t *levels, int8_t *w)
 {
     const uint32_t taps = b->kernel_h * b->kernel_w;
     const uint16x8_t places = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)taps);
@@ -226,7 +253,7 @@ static void lam_mve_weave(const lam_mve_band *b, const int16_t *levels, int8_t *
 }
 
 /* The same for levels of 8 bits that are read where they are; at most 17 taps, for the places of 16 levels have 8 bits. */
-static void lam_mve_weave_int8(const lam_mve_band *b, const int8_t *levels, int8_t *w)
+static LAM_MVE_NOINLINE void lam_mve_weave_int8(const lam_mve_band *b, const int8_t *levels, int8_t *w)
 {
     const uint32_t taps = b->kernel_h * b->kernel_w;
     const uint8x16_t places = vmulq_n_u8(vidupq_n_u8(0, 1), (uint8_t)taps);
@@ -240,6 +267,41 @@ static void lam_mve_weave_int8(const lam_mve_band *b, const int8_t *levels, int8
             if (left <= 16u) {
                 break;
             }
+        }
+    }
+}
+
+/* The same for a kernel one tap wide and high. */
+static LAM_MVE_NOINLINE void lam_mve_weave_ones(uint32_t left, uint32_t step_bytes, const int8_t *levels, int8_t *w)
+{
+    for (; left >= 16u; left -= 16u, levels += 16, w += step_bytes) {
+        vstrbq_s8(w, vldrbq_s8(levels));
+    }
+    if (left > 0) {
+        vstrbq_s8(w, vldrbq_z_s8(levels, vctp8q(left)));
+    }
+}
+
+/* The same for a kernel three taps wide. */
+static LAM_MVE_NOINLINE void lam_mve_weave_threes(uint32_t lanes, uint32_t kernel_h, uint32_t step_bytes,
+                                                  const int8_t *levels, int8_t *w)
+{
+    const uint32_t taps = 3u * kernel_h;
+    const uint8x16_t places = vmulq_n_u8(vidupq_n_u8(0, 1), (uint8_t)taps);
+    for (uint32_t u = kernel_h; u > 0; u--, levels += 3) {
+        const int8_t *line = levels;
+        uint32_t left = lanes;
+        for (; left >= 16u; left -= 16u, line += 16u * taps, w += 3u * step_bytes) {
+            vstrbq_s8(w, vldrbq_gather_offset_s8(line, places));
+            vstrbq_s8(w + step_bytes, vldrbq_gather_offset_s8(line + 1, places));
+            vstrbq_s8(w + 2u * step_bytes, vldrbq_gather_offset_s8(line + 2, places));
+        }
+        if (left > 0) {
+            const mve_pred16_t there = vctp8q(left);
+            vstrbq_s8(w, vldrbq_gather_offset_z_s8(line, places, there));
+            vstrbq_s8(w + step_bytes, vldrbq_gather_offset_z_s8(line + 1, places, there));
+            vstrbq_s8(w + 2u * step_bytes, vldrbq_gather_offset_z_s8(line + 2, places, there));
+            w += 3u * step_bytes;
         }
     }
 }
@@ -264,19 +326,22 @@ static LAM_MVE_NOINLINE void lam_mve_store(lam_mve_task *t, const lam_requant_on
     }
 }
 
-/* Rows without pooling: as many as fit are requantised together. x: the first cell of the first row. */
-static void lam_mve_plain(lam_mve_task *t, const int8_t *x, uint32_t step, uint32_t rows)
+/* `pixels` in runs that lie side by side, without pooling. As many as fit are requantised together. x: the first cell. */
+static LAM_MVE_NOINLINE void lam_mve_plain(lam_mve_task *t, const int8_t *x, uint32_t step, uint32_t pixels)
 {
     int32_t *const acc = t->room->acc;
-    const uint32_t out_w = t->b->out_w;
+    const uint32_t capacity = t->room->capacity - 1u, at_once = lam_mve_least(t->b->run, capacity);
     uint32_t n = 0;
-    for (; rows > 0; rows--, x += step) {
-        if (n + out_w >= t->room->capacity) {
+    while (pixels > 0) {
+        const uint32_t now = lam_mve_least(pixels, at_once);
+        if (n + now > capacity) {
             lam_mve_store(t, t->q, acc, t->room->capacity, n);
             n = 0;
         }
-        lam_mve_row(&t->run, x, out_w, acc + n);
-        n += out_w;
+        lam_mve_row(&t->run, x, now, acc + n);
+        n += now;
+        x += t->b->run > capacity ? now * LAM_CELL : step;
+        pixels -= now;
     }
     lam_mve_store(t, t->q, acc, t->room->capacity, n);
 }
@@ -309,7 +374,7 @@ static void lam_mve_pool(const lam_fused_pool *pool, const lam_requant_one *q, c
 }
 
 /* One pooled row. step: bytes from one row of the convolution to the next. */
-static void lam_mve_pooled(lam_mve_task *t, const int8_t *x, uint32_t step)
+static LAM_MVE_NOINLINE void lam_mve_pooled(lam_mve_task *t, const int8_t *x, uint32_t step)
 {
     const lam_fused_pool *pool = &t->d->shape.pool;
     int32_t *const pooled = t->room->pooled;
@@ -334,10 +399,10 @@ static void lam_mve_pooled(lam_mve_task *t, const int8_t *x, uint32_t step)
 static void lam_mve_rows(lam_mve_task *t, uint32_t rows)
 {
     const lam_fused_pool *pool = &t->d->shape.pool;
-    const uint32_t step = t->b->row_step * t->b->deep * t->b->line;
+    const uint32_t step = t->b->row_step * t->b->row;
     const int8_t *x = t->room->cells;
     if (pool->kind == LAM_POOL_NONE) {
-        lam_mve_plain(t, x, step, rows);
+        lam_mve_plain(t, x, step, rows * t->b->out_w);
         return;
     }
     for (; rows > 0; rows--, x += step * pool->stride_h) {
@@ -360,10 +425,11 @@ void lam_conv2d_mve(const lam_conv2d_mve_desc *d, const uint8_t *x, uint8_t *y, 
     t.run.stream = room.stream;
     t.run.apart = room.capacity * (uint32_t)sizeof *room.acc;
     t.run.bias[1] = 0;
+    t.q[0] = t.q[1] = lam_requant_at(&s->q, 0);
     int8_t *levels = room.stream;
     if (b.by_lines) {
         t.run.n = b.steps / 3u;
-        t.run.line = s->dilation_h * b.line;
+        t.run.line = b.deep == 1u ? s->dilation_h * b.row : b.line;
         t.run.back = t.run.n * t.run.line - 4u * LAM_CELL;
     } else {
         t.run.n = b.steps;
@@ -390,11 +456,17 @@ void lam_conv2d_mve(const lam_conv2d_mve_desc *d, const uint8_t *x, uint8_t *y, 
                 if (d->unpack != NULL) {
                     d->unpack(&stream, room.levels, n_levels);
                     lam_mve_weave(&b, room.levels, levels + k * LAM_CELL);
+                } else if (b.kernel_w == 3u) {
+                    lam_mve_weave_threes(b.lanes, b.kernel_h, b.step_bytes, narrow, levels + k * LAM_CELL);
+                } else if (b.kernel_w == 1u && b.kernel_h == 1u) {
+                    lam_mve_weave_ones(b.lanes, b.step_bytes, narrow, levels + k * LAM_CELL);
                 } else {
                     lam_mve_weave_int8(&b, narrow, levels + k * LAM_CELL);
                 }
                 t.run.bias[k] = lam_bias_at(s->bias, s->narrow_bias, o + k);
-                t.q[k] = lam_requant_of(&s->q, o + k);
+                if (s->q.per_channel) {
+                    t.q[k] = lam_requant_at(&s->q, o + k);
+                }
                 t.y[k] = y_band;
             }
             lam_mve_rows(&t, rows);
