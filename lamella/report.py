@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 import lamella
-from lamella import files, findings, footprint, output, pictures, pipeline, vectors, verify, witness
+from lamella import files, findings, footprint, output, pictures, pipeline, vectors, verify, witness, witness_tflite
 from lamella.codegen import operators, passes
 from lamella.codegen.ir import Graph, Port, every_node
 from lamella.codegen.plan import MemoryPlan
@@ -54,7 +54,8 @@ def check(graph: Graph, compiled: Sequence[Compiled], progress: Progress | None 
         if progress:
             progress(k + 1, len(runnable))
     path = compiled[0].path
-    return verify.report(str(path), results, witness.compare(path, graph, raw, expected))
+    witnesses = [w.compare(path, graph, raw, expected) for w in (witness, witness_tflite)]
+    return verify.report(str(path), results, *witnesses)
 
 
 def gather(

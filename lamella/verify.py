@@ -77,11 +77,12 @@ def expected_outputs(
     return {port.name: np.concatenate([part[port.name] for part in parts]) for port in graph.outputs}
 
 
-def report(model: str, results: list[BoardResult], onnxruntime: dict) -> dict:
-    """The JSON of `lamella verify`; `onnxruntime` comes from lamella.witness."""
+def report(model: str, results: list[BoardResult], onnxruntime: dict, tflite_micro: dict | None) -> dict:
+    """The JSON of `lamella verify`; the witnesses come from lamella.witness and lamella.witness_tflite."""
     return {
         "model": model,
         "bit_exact": all(r.mismatches == 0 for r in results),
         "boards": [asdict(r) for r in results],
         "onnxruntime": onnxruntime,
+        "tflite_micro": tflite_micro,
     }

@@ -21,11 +21,21 @@ FLOAT_EQUAL = 1e-5
 
 
 def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict:
-    """The "onnxruntime" part of `lamella verify`: over the whole network, and each layer fed with the same inputs.
+    """The "onnxruntime" part of `lamella verify`: over the whole network, and each layer fed with the same inputs."""
+    few = {name: array[:LAYER_SAMPLES] for name, array in raw.items()}
+    return with_layers(outputs_apart(graph, run(path, graph, raw), expected), layers(path, few))
+
+
+def with_layers(whole: dict, by_layer: Mapping[str, int]) -> dict:
+    """What a witness says of the network and of its layers."""
+    return {**whole, "max_layer_difference": max(by_layer.values(), default=0), "layers": dict(by_layer)}
+
+
+def outputs_apart(graph: Graph, theirs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict:
+    """How far a witness's outputs are from ours.
 
     Levels for quantised outputs, shares of the largest value for float32 ones; None where there are no such outputs.
     """
-    theirs = run(path, graph, raw)
     largest, relative, equal, count, agree = None, None, 0, 0, []
     for port in graph.outputs:
         levels = vectors.quantize(port, graph, theirs[port.name]) if port.dtype == "float32" else theirs[port.name]
@@ -41,15 +51,11 @@ def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: M
         a, b = levels.reshape(len(levels), -1), expected[port.name].reshape(len(levels), -1)
         # A tie for the top class is no disagreement.
         agree.append(np.take_along_axis(b, a.argmax(axis=1)[:, None], axis=1)[:, 0] == b.max(axis=1))
-    few = {name: array[:LAYER_SAMPLES] for name, array in raw.items()}
-    by_layer = layers(path, few)
     return {
         "max_level_difference": largest,
         "max_float_difference": relative,
         "equal_fraction": equal / max(count, 1),
         "top1_agreement": float(np.mean(agree)),
-        "max_layer_difference": max(by_layer.values(), default=0),
-        "layers": by_layer,
     }
 
 
@@ -133,14 +139,21 @@ def _layers(path: Path, model: onnx.ModelProto, raw: Mapping[str, np.ndarray]) -
     inferred = {v.name: v for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
     model.graph.output.extend(inferred[name] for name in wanted if name in inferred)
     theirs = run(path, graph, raw, model)
+    return graph, on_their_inputs(
+        graph, raw, {tensor: theirs[name] for tensor, name in names.items() if name in theirs}
+    )
+
+
+def on_their_inputs(graph: Graph, raw: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """For each layer whose result a witness gave (by tensor of the graph): levels between that and ours, on its inputs."""
     values = {port.tensor: reference.inside(raw[port.name], port) for port in graph.inputs}
     found = {}
     for node in graph.nodes:
         ours = reference.run_node(graph, node, [values[name] for name in node.inputs])
         values[node.output] = ours
-        if names.get(node.output) in theirs:
-            array = theirs[names[node.output]]
+        if node.output in theirs:
+            array = theirs[node.output]
             array = (array.astype(np.int16) + (128 if array.dtype == np.int8 else 0)).astype(np.uint8)
             found[node.name] = int(np.abs(array.astype(np.int16) - ours.reshape(array.shape)).max(initial=0))
             values[node.output] = array.reshape(ours.shape)
-    return graph, found
+    return found

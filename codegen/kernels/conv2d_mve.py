@@ -252,7 +252,9 @@ def _work(graph: Graph, node: Node, g: Geometry, band_rows: int, flat: bool, in_
             for name, count in _storing(part, max(g.at_once, *part), whole).items():
                 work[name] += out_c * count
     if a.pool:
-        quick = y.shape[3] // 4 if not average and pool.kernel[1] == pool.stride[1] == 2 else 0  # four windows at a time
+        quick = (
+            y.shape[3] // 4 if not average and pool.kernel[1] == pool.stride[1] == 2 else 0
+        )  # four windows at a time
         rows = pool.kernel[0] * sum(pooled)
         windows = out_c * rows * (y.shape[3] - 4 * quick)
         work["pooled"] = 2 * pairs * sum(pooled) * y.shape[3]

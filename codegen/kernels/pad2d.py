@@ -17,6 +17,7 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
             "lam_pad2d.copied": x.bytes,
             "lam_pad2d.filled": y.bytes - x.bytes,
         },
+        overwrites=True,
     )
 
 

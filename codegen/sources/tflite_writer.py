@@ -4,6 +4,7 @@ TFLite's images are NHWC. An activation exists as a float ONNX tensor behind Deq
 or as NCHW ("nchw"), or both; the other layout is made by a Transpose when an operator first asks for it.
 """
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from lamella.codegen.sources.tflite_model import Model, Op, Tensor
 from lamella.errors import UnsupportedError
 
 OPSET = 20
+ORIGINS = "lamella.tflite"  # metadata: which integers are which tensor of the file, {name: [index, layout]} as JSON
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
@@ -31,6 +33,7 @@ class Writer:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._forms: dict[tuple[int, str], str] = {}  # (tensor, layout) -> float ONNX tensor
         self._counts: dict[str, int] = {}
+        self._origins: dict[str, tuple[int, str]] = {}
         self._names = {t.name for t in source.tensors}
         for index in source.inputs:
             self._input(source.tensors[index])
@@ -84,6 +87,7 @@ class Writer:
             self._forms[index, layout] = value
             return
         scale, zero = self._quantization(tensor)
+        self._origins[name] = index, layout
         self.nodes.append(
             helper.make_node("QuantizeLinear", [value, scale, zero], [name], name=self.fresh(name + "_quantize"))
         )
@@ -198,4 +202,6 @@ class Writer:
             shape = ["N", *tensor.shape[1:]] if tensor.shape[:1] == (1,) else list(tensor.shape)
             outputs.append(helper.make_tensor_value_info(tensor.name, kind, shape))
         graph = helper.make_graph(self.nodes, self.source.name, self._inputs, outputs, self._initializers)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+        helper.set_model_props(model, {ORIGINS: json.dumps(self._origins)})
+        return model

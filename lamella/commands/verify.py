@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 if every byte is equal on every board, else 1."""
-    from lamella import pipeline, programs, vectors, verify, witness
+    from lamella import pipeline, programs, vectors, verify, witness, witness_tflite
 
     names = arguments.boards_of(args.board, runnable=True)
     graph = arguments.graph_of(args)
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         sources = _folder_sources(args.firmware, one.model.name) if args.firmware else None
         with output.progress(args, one.board.name) as progress:
             results.append(verify.verify_board(one, raw, expected, sources, progress))
-    report = verify.report(str(args.model), results, witness.compare(args.model, graph, raw, expected))
+    witnesses = [w.compare(args.model, graph, raw, expected) for w in (witness, witness_tflite)]
+    report = verify.report(str(args.model), results, *witnesses)
     if told is not None:
         report["expected_mismatches"] = int(programs.first_difference(graph, told, expected).sum())
         report["bit_exact"] = report["bit_exact"] and report["expected_mismatches"] == 0
@@ -87,7 +88,12 @@ def _print(report: dict) -> None:
         print(
             f"{'FAIL' if wrong else 'PASS'} --expect: {wrong} vectors differ between its outputs and the imported graph"
         )
-    w = report["onnxruntime"]
+    _print_witness("onnxruntime", report["onnxruntime"])
+    if report["tflite_micro"] is not None:
+        _print_witness("TensorFlow Lite Micro", report["tflite_micro"])
+
+
+def _print_witness(name: str, w: dict) -> None:
     apart = []
     if w["max_level_difference"] is not None:
         layers = f", each layer on the same inputs {w['max_layer_difference']}" if w["layers"] else ""
@@ -95,6 +101,6 @@ def _print(report: dict) -> None:
     if w["max_float_difference"] is not None:
         apart.append(f"float32 outputs at most {w['max_float_difference']:.1g} of the largest apart")
     print(
-        f"onnxruntime: {'; '.join(apart)}; {100 * w['equal_fraction']:.2f} % equal, "
+        f"{name}: {'; '.join(apart)}; {100 * w['equal_fraction']:.2f} % equal, "
         f"top class agrees for {100 * w['top1_agreement']:.2f} %"
     )

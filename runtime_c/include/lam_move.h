@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* Constant padding of rows and columns. */
+/* Constant padding of rows and columns. y may begin where x does. */
 typedef struct {
     uint16_t channels, in_h, in_w;
     uint16_t top, left, bottom, right;

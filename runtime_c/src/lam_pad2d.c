@@ -2,20 +2,24 @@
 
 #include <string.h>
 
+/* From the end to the beginning: every byte goes to its place or behind it, so the result may begin where x does. */
 void lam_pad2d(const lam_pad2d_desc *d, const uint8_t *x, uint8_t *y)
 {
     const size_t out_w = (size_t)d->left + d->in_w + d->right;
-    for (uint32_t c = 0; c < d->channels; c++) {
-        memset(y, d->value, d->top * out_w);
-        y += d->top * out_w;
-        for (uint32_t i = 0; i < d->in_h; i++) {
-            memset(y, d->value, d->left);
-            memcpy(y + d->left, x, d->in_w);
+    const size_t top = d->top * out_w, bottom = d->bottom * out_w;
+    x += (size_t)d->channels * d->in_h * d->in_w;
+    y += d->channels * (top + d->in_h * out_w + bottom);
+    for (uint32_t c = d->channels; c > 0; c--) {
+        y -= bottom;
+        memset(y, d->value, bottom);
+        for (uint32_t i = d->in_h; i > 0; i--) {
+            x -= d->in_w;
+            y -= out_w;
             memset(y + d->left + d->in_w, d->value, d->right);
-            x += d->in_w;
-            y += out_w;
+            memmove(y + d->left, x, d->in_w);
+            memset(y, d->value, d->left);
         }
-        memset(y, d->value, d->bottom * out_w);
-        y += d->bottom * out_w;
+        y -= top;
+        memset(y, d->value, top);
     }
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,3 +165,16 @@ def test_sanitizers_find_nothing_in_the_generated_code(model_path):
         result = programs.run(compiled, program, raw)
         expected = verify.expected_outputs(compiled.graph, raw)
         assert not programs.first_difference(compiled.graph, expected, result.outputs).any()
+
+
+def test_tflite_files_have_a_second_witness(lamella, tmp_path, model_path):
+    """TensorFlow Lite Micro is asked for TFLite files, layer by layer, and for no others."""
+    models = Path(__file__).parents[1] / "models"
+    for path in (models / "mlperf_tiny_dscnn_kws_int8.tflite", models / "mlperf_tiny_resnet8_cifar10_int8.tflite"):
+        code, found, _ = lamella("verify", path, "--board", "host", "--limit", 3, "--json", "-", "--quiet")
+        witness = json.loads(found)["tflite_micro"]
+        assert code == 0 and len(witness["layers"]) >= 12 and witness["max_layer_difference"] == 1
+    assert (
+        json.loads(lamella("verify", model_path, "--board", "host", "--json", "-", "--quiet")[1])["tflite_micro"]
+        is None
+    )

@@ -29,6 +29,9 @@ def test_pad2d_matches_reference(lam: Runtime, shape, pads, value: int, seed: in
         y = memory.blank(expected.size)
         lam.lib.lam_pad2d(lam.ffi.new("lam_pad2d_desc *", fields), memory.array("uint8_t", x), y)
         np.testing.assert_array_equal(memory.read(y, expected.size).reshape(expected.shape), expected)
+        y = memory.array("uint8_t", np.concatenate([x.reshape(-1), np.zeros(expected.size - x.size, np.uint8)]))
+        lam.lib.lam_pad2d(lam.ffi.new("lam_pad2d_desc *", fields), y, y)
+        np.testing.assert_array_equal(memory.read(y, expected.size).reshape(expected.shape), expected)
 
 
 @CHECKS
