@@ -69,16 +69,23 @@ def draws(
                 continue
             ways.setdefault(choice.kernel, {}).setdefault(choice.format, []).append(choice)
         for kernel, formats in sorted(ways.items()):
-            rarest = min(formats, key=lambda name, kernel=kernel: (had[kernel, name], str(name)))
-            coded = rarest is not None and formats_of(rarest).sparse and kernel in ("lam_dense_sparse", "lam_dense")
+            wanted = {name: 0 if known else _wanted(kernel, name) for name in formats}
+            short = [name for name in formats if had[kernel, name] < wanted[name]] or list(formats)
+            rarest = min(short, key=lambda name, kernel=kernel: (had[kernel, name], str(name)))
             counted = events.setdefault(kernel, set())
             counted.update(e for c in formats[rarest] for e in c.work if e.startswith("lam_") and e not in known)
-            per_kernel, per_format = (FOR_NEW, 0) if known else (PER_KERNEL, PER_CODED if coded else PER_FORMAT)
-            if had[kernel] < max(per_kernel, PER_EVENT * len(counted)) or had[kernel, rarest] < per_format:
+            per_kernel = FOR_NEW if known else PER_KERNEL
+            if had[kernel] < max(per_kernel, PER_EVENT * len(counted)) or had[kernel, rarest] < wanted[rarest]:
                 # Every other time one that is read quickly: else decoding would hide what the kernel itself takes.
                 name = "int8" if had[kernel] % 2 and "int8" in formats else rarest
                 had.update([kernel, (kernel, name)])
                 yield layer, rng.choice(formats[name])
+
+
+def _wanted(kernel: str, format_name: str | None) -> int:
+    """Layers with a format that a kernel gets at least."""
+    coded = format_name is not None and formats_of(format_name).sparse
+    return PER_CODED if coded and kernel in ("lam_dense_sparse", "lam_dense", "lam_dense_mve") else PER_FORMAT
 
 
 def measure(board: Board, optimize: str, known: Mapping[str, float]) -> list[tuple[Choice, float]]:

@@ -237,9 +237,11 @@ def _work(graph: Graph, node: Node, g: Geometry, band_rows: int, flat: bool, in_
     work.update(_laying(graph, node, g, heights, flat))
     if a.pool:
         runs = [[g.out_w] * pool.kernel[0]] * sum(pooled)
+        work["pooled_line"] = pairs * sum(pooled)
         stored = [[y.shape[3]]] * sum(pooled)
     else:
         runs = stored = [_runs(g, height) for height in heights]
+        work["plain"] = pairs * bands
     for n, times in Counter(n for part in runs for n in part).items():
         fours, twos = n // 4, -(-(n % 4) // 2)
         work.update({"row": pairs * times, "row_fours": pairs * times * (fours > 0)})
