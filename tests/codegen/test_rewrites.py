@@ -228,6 +228,43 @@ def test_qonnx(tmp_path, bits, bipolar):
     assert (got == wanted).mean() > 0.99
 
 
+@pytest.mark.parametrize(
+    ("signed", "bits", "mode"), [(0, 8, "FLOOR"), (1, 8, "FLOOR"), (1, 6, "ROUND"), (0, 4, "CEIL")]
+)
+def test_qonnx_truncation_of_a_mean(tmp_path, signed, bits, mode):
+    """Brevitas' TruncAvgPool2d: a mean, times its count, truncated to the bits of one value."""
+    m = Integers()
+    m.inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 4, 4)))
+    x = quant(m, "x", 0.25, 0.0, bits, signed=signed, narrow=0)
+    total = m.node("Mul", [m.node("AveragePool", [x], kernel_shape=[4, 4]), m.constant(16.0)])
+    inputs = [total, m.constant(0.25), m.constant(0.0), m.constant(bits + 4.0), m.constant(float(bits))]
+    y = m.node("Trunc", inputs, "qonnx.custom_op.general", rounding_mode=mode)
+    model = m.model(m.node("Relu", [y]), (1, 3, 1, 1), TensorProto.FLOAT)
+    model.opset_import.append(helper.make_opsetid("qonnx.custom_op.general", 1))
+    onnx.save(model, tmp_path / "m.onnx")
+    graph = import_onnx.read(tmp_path / "m.onnx")
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    raw = RNG.integers(low, high + 1, (40, 3, 4, 4))
+    kind = np.int8 if signed else np.uint8
+    (got,) = reference.run(graph, {"x": raw.astype(kind)}).values()
+    way = {"FLOOR": np.floor, "CEIL": np.ceil, "ROUND": np.rint}[mode]
+    wanted = np.maximum(way(raw.sum(axis=(2, 3), keepdims=True) / 16), 0)
+    np.testing.assert_array_equal(got, wanted)
+
+
+def test_qonnx_signs_of_an_activation(tmp_path):
+    m = Integers()
+    m.inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 12)))
+    x = quant(m, "x", 0.25, 0.0, 8, signed=1, narrow=0)
+    y = m.node("BipolarQuant", [x, m.constant(0.5)], "qonnx.custom_op.general")
+    model = m.model(y, (1, 12), TensorProto.FLOAT)
+    model.opset_import.append(helper.make_opsetid("qonnx.custom_op.general", 1))
+    onnx.save(model, tmp_path / "m.onnx")
+    raw = RNG.integers(-3, 3, (20, 12)).astype(np.int8)
+    (got,) = reference.run(import_onnx.read(tmp_path / "m.onnx"), {"x": raw}).values()
+    np.testing.assert_array_equal(np.sign(got.astype(int)), np.where(raw >= 0, 1, -1))
+
+
 def test_qonnx_beyond_8_bits_is_refused_by_name(tmp_path):
     m = Integers()
     model, _ = qonnx_model(m, 12)
