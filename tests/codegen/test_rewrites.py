@@ -249,7 +249,7 @@ def test_qonnx_truncation_of_a_mean(tmp_path, signed, bits, mode):
     (got,) = reference.run(graph, {"x": raw.astype(kind)}).values()
     way = {"FLOOR": np.floor, "CEIL": np.ceil, "ROUND": np.rint}[mode]
     wanted = np.maximum(way(raw.sum(axis=(2, 3), keepdims=True) / 16), 0)
-    np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_array_equal(got / 0.25, wanted)  # float32: nothing quantises the result of Relu
 
 
 def test_qonnx_signs_of_an_activation(tmp_path):
