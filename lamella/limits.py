@@ -37,9 +37,10 @@ def fitted(compile_for: Compile, optimize: str, within: Mapping[str, int]) -> "C
     compiled = found[0][0]
     wanted = ", ".join(f"{key} {most:,}" for key, most in within.items())
     least = ", ".join(f"{key} {min(totals[key] for _, totals in found):,}" for key in within)
+    rows = "" if compiled.model.by_row else "let the input arrive by rows (--input rows), "
     raise CheckFailed(
         f"{compiled.path}: does not go within {wanted} bytes on {compiled.board.name}; the least that was found: {least}; allow "
-        "more, let the input arrive by rows (--input rows), or compress the model further"
+        f"more, {rows}or compress the model further"
     )
 
 

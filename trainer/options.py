@@ -111,6 +111,16 @@ class CompressOptions:
 #: Torch takes no rate that float32 does not hold.
 HIGHEST_RATE = 1e38
 
+#: Names of torch's types for forward passes.
+PRECISIONS = ("float32", "bfloat16")
+
+
+def known_precision(name: str, value: str) -> None:
+    """Refuses a precision that there is not; `name` says whose."""
+    if value not in PRECISIONS:
+        raise UsageError(f"{name} = {value!r} is not known; choose one of {', '.join(PRECISIONS)}")
+
+
 CHOICES = {
     "saliency": ("magnitude", "obd"),
     "thresholds": ("global", "entropy"),

@@ -15,8 +15,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lamella.errors import PlatformError, UsageError
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+from lamella.trainer.options import known_precision
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Place:
 
     def autocast(self) -> AbstractContextManager:
         """Forward passes in the precision."""
-        kind = PRECISIONS[self.precision]
+        kind = getattr(torch, self.precision)
         return torch.autocast(self.device.partition(":")[0], kind, enabled=kind != torch.float32)
 
     def mean(self, value: float) -> float:
@@ -75,12 +74,6 @@ class Place:
 
 #: Where training runs unless asked otherwise.
 CPU = Place()
-
-
-def known_precision(name: str, value: str) -> None:
-    """Refuses a precision that there is not; `name` says whose."""
-    if value not in PRECISIONS:
-        raise UsageError(f"{name} = {value!r} is not known; choose one of {', '.join(PRECISIONS)}")
 
 
 def here(device: str, precision: str) -> Place:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from lamella.errors import UsageError
 from lamella.trainer.names import closest
-from lamella.trainer.options import HIGHEST_RATE, CompressOptions
-from lamella.trainer.place import known_precision
+from lamella.trainer.options import HIGHEST_RATE, CompressOptions, known_precision
 
 #: [search] is for `lamella search` alone.
 TABLES = ("network", "data", "train", "compress", "search")
