@@ -6,7 +6,9 @@ Convolutions and products run in float32 or float64, whichever holds every parti
 import torch
 import torch.nn.functional as F
 
+from lamella import requant as lamella_requant
 from lamella.codegen.ir import Requant
+from lamella.requant import TWICE
 
 
 def float_type(bound: int) -> torch.dtype:
@@ -36,11 +38,20 @@ def linear(x: torch.Tensor, levels: torch.Tensor, bias: torch.Tensor) -> torch.T
 
 
 def requantize(acc: torch.Tensor, q: Requant, channel_axis: int = 1) -> torch.Tensor:
-    """uint8 activations: one rounding, half up (lamella.requant.requantize); per channel along channel_axis."""
+    """uint8 activations of int64 accumulators (lamella.requant.requantize); per channel along channel_axis."""
     shape = [1] * acc.dim()
     if q.multiplier.size > 1:
         shape[channel_axis] = -1
-    m = torch.from_numpy(q.multiplier).reshape(shape)
-    s = torch.from_numpy(q.shift).reshape(shape)
-    rounded = (acc * m + (torch.ones_like(s) << (s - 1))) >> s
-    return (rounded + q.zero).clamp(q.low, q.high).to(torch.uint8)
+    return requantize_by(
+        acc, torch.from_numpy(q.multiplier).reshape(shape), torch.from_numpy(q.shift).reshape(shape), q
+    )
+
+
+def requantize_by(acc: torch.Tensor, m: torch.Tensor, s: torch.Tensor, q: Requant) -> torch.Tensor:
+    """The same with multipliers and shifts for each accumulator; zero point and range are q's."""
+    if int(s.max()) < TWICE:
+        rounded = (acc * m + (torch.ones_like(s) << (s - 1))) >> s
+        return (rounded + q.zero).clamp(q.low, q.high).to(torch.uint8)
+    acc, m, s = torch.broadcast_tensors(acc, m, s)
+    found = lamella_requant.requantize(acc.numpy(), m.numpy(), s.numpy(), q.zero, q.low, q.high)
+    return torch.from_numpy(found)

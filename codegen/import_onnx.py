@@ -17,15 +17,20 @@ from lamella.codegen.ir import Graph, Port, Sink
 from lamella.codegen.onnx_constants import RAW
 from lamella.codegen.onnx_file import LARGEST_TENSOR, load, unknown_nodes
 from lamella.codegen.onnx_floats import Floats
+from lamella.codegen.sources.tflite_writer import ORIGINS
 from lamella.errors import UnsupportedError, UsageError
 
 
-def read(path: str | Path, floats: bool = True) -> Graph:
-    """The graph of an ONNX file. floats: what has no form in integers runs in float32. Raises UsageError if the file cannot be
-    read, UnsupportedError if it holds what is not supported."""
+def read(path: str | Path, floats: bool = True, arithmetic: str = "lamella") -> Graph:
+    """The graph of an ONNX file. floats: what has no form in integers runs in float32. arithmetic: as Graph has it. Raises
+    UsageError if the file cannot be read, UnsupportedError if it holds what is not supported."""
     path = Path(path)
     model = load(path)
-    return Reader(model, path, floats).graph()
+    if arithmetic == "tflite" and all(p.key != ORIGINS for p in model.metadata_props):
+        raise UsageError(f"{path}: not a TFLite file, so --arithmetic tflite has no meaning; leave it out")
+    reader = Reader(model, path, floats)
+    reader.as_tflite = arithmetic == "tflite"
+    return reader.graph()
 
 
 def read_with_names(path: str | Path) -> tuple[Graph, dict[str, str]]:
@@ -34,9 +39,10 @@ def read_with_names(path: str | Path) -> tuple[Graph, dict[str, str]]:
     return read_model(load(path), path)
 
 
-def read_model(model: onnx.ModelProto, path: Path) -> tuple[Graph, dict[str, str]]:
+def read_model(model: onnx.ModelProto, path: Path, arithmetic: str = "lamella") -> tuple[Graph, dict[str, str]]:
     """As read_with_names, of a model in memory; messages name the path."""
     reader = Reader(model, path, floats=True)
+    reader.as_tflite = arithmetic == "tflite"
     graph = reader.graph()
     names: dict[str, str] = {}
     for onnx_name, tensor in reader.integers.items():
@@ -82,7 +88,8 @@ class Reader(Floats):
         ports = tuple(self._input_port(value, tensor) for value, tensor in inputs)
         outputs = tuple(self._output_port(value) for value in self.model.graph.output)
         name = self.model.graph.name
-        return Graph(name, ports, outputs, dict(self.tensors), tuple(self.nodes), self._in_float)
+        arithmetic = "tflite" if self.as_tflite else "lamella"
+        return Graph(name, ports, outputs, dict(self.tensors), tuple(self.nodes), self._in_float, arithmetic)
 
     def _fall_back(self, node: onnx.NodeProto, why: UnsupportedError, before: dict) -> None:
         """A node that has no form in integers, in float32; the error if that is not wanted or not possible either."""

@@ -120,6 +120,9 @@ class Graph:
     tensors: Mapping[str, Tensor]
     nodes: tuple[Node, ...]
     in_float: Mapping[str, str] = field(default_factory=dict)  # nodes of the file that run in float32, and why
+    arithmetic: str = (
+        "lamella"  # whose rounding: "lamella" (lamella.requant), "tflite" for that of TensorFlow Lite Micro
+    )
 
     def tensor_of(self, port: Port) -> Tensor:
         """The tensor behind a port."""

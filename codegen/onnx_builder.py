@@ -13,6 +13,9 @@ from lamella.codegen.onnx_sinks import Sinks
 from lamella.codegen.sources.onnx_file import LARGEST_TENSOR
 from lamella.errors import UsageError
 
+#: Operators whose results TensorFlow Lite Micro rounds twice.
+ROUNDED_TWICE = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Mul", "QuantizeLinear")
+
 
 class Deferred(Protocol):
     """A function of one activation whose values the file does not quantise; operators/table.py makes them."""
@@ -31,6 +34,7 @@ class Builder(Sinks):
         self.integers: dict[str, str] = {}  # integer ONNX tensor -> tensor
         self._values: dict[str, str] = {}  # float ONNX tensor -> tensor whose dequantised value it has
         self.deferred: dict[str, Deferred] = {}  # float ONNX tensor that is not quantised -> what it is
+        self.as_tflite = False  # round as TensorFlow Lite Micro does
         self.rows: set[str] = set()  # tensors with an axis of 1 in front that the file's do not have
 
     def activation(self, node: onnx.NodeProto, index: int, rows: bool = False) -> Tensor:
@@ -206,8 +210,13 @@ class Builder(Sinks):
 
     def requant(self, node: onnx.NodeProto, x_scale: float, w_scales, sink: Sink) -> Requant:
         """Multipliers and shifts from the scales (lamella.requant), range from the sink."""
+        rule = requant.quantize_multiplier
+        if self.as_tflite and node.op_type in ROUNDED_TWICE:
+            rule = requant.quantize_multiplier_twice
         try:
-            m, s = requant.quantize_multipliers(x_scale, np.atleast_1d(np.asarray(w_scales)), sink.quantization.scale)
+            m, s = requant.quantize_multipliers(
+                x_scale, np.atleast_1d(np.asarray(w_scales)), sink.quantization.scale, rule
+            )
         except ValueError as error:
             raise self.unsupported(
                 node, f"{error}: the scales of input, weights and output do not fit together"

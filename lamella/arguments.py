@@ -28,6 +28,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-float", action="store_true", help="refuse what cannot run in integers, instead of running it in float32"
     )
+    parser.add_argument(
+        "--arithmetic",
+        choices=("lamella", "tflite"),
+        default="lamella",
+        help="tflite: of TFLite files, round as TensorFlow Lite Micro does (default: lamella, one rounding)",
+    )
     parser.add_argument("--name", help="C name of the model (default: the graph's name, else the file's)")
 
 
@@ -89,7 +95,7 @@ def graph_of(args: argparse.Namespace):
     from lamella import output, pipeline
 
     check_model(args)
-    graph = pipeline.read_graph(args.model, not args.no_float)
+    graph = pipeline.read_graph(args.model, not args.no_float, args.arithmetic)
     if graph.in_float and output.speaks(args):
         warn(in_float(graph.in_float))
     return graph

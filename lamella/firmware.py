@@ -34,7 +34,10 @@ def folder_files(compiled: Compiled) -> dict[str, str]:
         "m": model,
         "board": board,
         "optimize": compiled.optimize,
-        "compile_flags": [f for f in flags.compile if f not in optimization],
+        "compile_flags": [
+            *(f for f in flags.compile if f not in optimization),
+            *(f"-D{name}" for name in compiled.defines),
+        ],
         "optimization": optimization,
         "link_flags": flags.link,
         "linker_script": flags.linker_script,

@@ -24,6 +24,11 @@ class Compiled:
     plan: MemoryPlan
     model: emit.Model
 
+    @property
+    def defines(self) -> list[str]:
+        """Macros that the runtime is compiled with."""
+        return ["LAM_AS_TFLITE=1"] if self.graph.arithmetic == "tflite" else []
+
     def sources(self) -> dict[str, str]:
         """The generated C of the model itself, by file name."""
         return emit_sources(self.model)
@@ -35,10 +40,11 @@ def emit_sources(model: emit.Model) -> dict[str, str]:
     return {model.name + suffix: emit.render(template, m=model) for suffix, template in templates.items()}
 
 
-def read_graph(path: str | Path, floats: bool = True) -> Graph:
-    """The graph of an ONNX file as it was read, before any pass. floats: what has no form in integers runs in float32."""
+def read_graph(path: str | Path, floats: bool = True, arithmetic: str = "lamella") -> Graph:
+    """The graph of a file as it was read, before any pass. floats: what has no form in integers runs in float32. arithmetic:
+    "tflite" rounds as TensorFlow Lite Micro does."""
     try:
-        return import_onnx.read(path, floats)
+        return import_onnx.read(path, floats, arithmetic)
     except RecursionError:
         raise UsageError(f"{path}: operators are chained too deeply to be read; simplify the model") from None
 

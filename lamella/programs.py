@@ -72,7 +72,7 @@ def harness_program(
         include_dirs=[runtime_c.INCLUDE],
         files=kernel_files(compiled),
         optimize=compiled.optimize,
-        defines=["LAM_TRACE_FILE"] if trace else [],
+        defines=[*compiled.defines, *(["LAM_TRACE_FILE"] if trace else [])],
         with_harness=True,
         sanitize=sanitize,
         enlarged=enlarged,
@@ -100,6 +100,7 @@ def minimal_program(compiled: Compiled, enlarged: bool = False) -> Path:
         include_dirs=[runtime_c.INCLUDE],
         files=kernel_files(compiled),
         optimize=compiled.optimize,
+        defines=compiled.defines,
         enlarged=enlarged,
     )
 

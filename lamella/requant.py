@@ -3,11 +3,21 @@
     y = clamp(zero + floor((acc * m + 2^(s-1)) / 2^s), low, high)
 
 m and s are a function of the scales alone, never of board or options.
+
+For TFLite files there is a second rule, on request: that of TensorFlow Lite Micro, which rounds twice (gemmlowp's
+SaturatingRoundingDoublingHighMul, then RoundingDivideByPOT: half up, then half away from zero). Where it differs from the one
+above, s stands for it:
+
+    s = TWICE + r    x = floor((acc * m + 2^30) / 2^31);  y = zero + x / 2^r, half away from zero
+    s = AWAY         y = (acc + m * zero) / m, half away from zero, with zero less 128: the mean of m integers with sign
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+
+TWICE, AWAY = 64, 255
 
 #: Scales at or above this one would need a shift below 1.
 LARGEST_SCALE = 2.0**30
@@ -33,9 +43,26 @@ def quantize_multiplier(scale: float) -> tuple[int, int]:
     return multiplier, shift
 
 
-def quantize_multipliers(x_scale: float, w_scales: np.ndarray, y_scale: float) -> tuple[np.ndarray, np.ndarray]:
+def quantize_multiplier_twice(scale: float) -> tuple[int, int]:
+    """(m, s) as TensorFlow Lite's QuantizeMultiplier: m of 31 bits; from one half on both rules are the same."""
+    if not scale < 0.5:
+        return quantize_multiplier(scale)
+    if not scale > 0.0:
+        raise ValueError(f"scale {scale!r} is outside (0, 2^30)")
+    fraction, exponent = math.frexp(scale)
+    multiplier = _round_half_up(fraction * 2.0**31)
+    if multiplier == 2**31:
+        multiplier, exponent = 2**30, exponent + 1
+    if exponent == 0:
+        return multiplier, 31
+    return (multiplier, TWICE - exponent) if exponent >= -31 else (0, 32)
+
+
+def quantize_multipliers(
+    x_scale: float, w_scales: np.ndarray, y_scale: float, rule: Callable[[float], tuple[int, int]] = quantize_multiplier
+) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers (int64) and shifts (int64) for weight scales of shape (n,)."""
-    pairs = [quantize_multiplier(effective_scale(x_scale, w, y_scale)) for w in np.atleast_1d(w_scales)]
+    pairs = [rule(effective_scale(x_scale, w, y_scale)) for w in np.atleast_1d(w_scales)]
     return np.array([m for m, _ in pairs], np.int64), np.array([s for _, s in pairs], np.int64)
 
 
@@ -50,7 +77,15 @@ def requantize(
 ) -> np.ndarray:
     """uint8 activations of int64 accumulators; multiplier and shift broadcast against acc."""
     acc, multiplier, shift = (np.asarray(v, np.int64) for v in (acc, multiplier, shift))
-    rounded = (acc * multiplier + (np.int64(1) << (shift - 1))) >> shift
+    once = np.where(shift < TWICE, shift, 1)
+    rounded = (acc * multiplier + (np.int64(1) << (once - 1))) >> once
+    if (shift >= TWICE).any():
+        right = np.where((shift > TWICE) & (shift != AWAY), shift - TWICE, 1)
+        x = (acc * multiplier + 2**30) >> 31
+        twice = (x + (np.int64(1) << (right - 1)) - (x < 0)) >> right
+        total, count = acc + multiplier * (zero - 128), np.maximum(multiplier, 1)
+        mean = np.sign(total) * ((np.abs(total) + count // 2) // count) + 128 - zero
+        rounded = np.where(shift == AWAY, mean, np.where(shift > TWICE, twice, rounded))
     return np.clip(rounded + zero, low, high).astype(np.uint8)
 
 

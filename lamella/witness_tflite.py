@@ -39,7 +39,7 @@ def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: M
         return None
     model = sources.parse(Path(path))
     origins = json.loads({p.key: p.value for p in model.metadata_props}[ORIGINS])
-    known, names = import_onnx.read_model(model, Path(path))
+    known, names = import_onnx.read_model(model, Path(path), graph.arithmetic)
     some = {name: array[:SAMPLES] for name, array in raw.items()}
     few = min(witness.LAYER_SAMPLES, vectors.samples_of(raw))
     wanted = {tensor: origins[name] for tensor, name in names.items() if name in origins}

@@ -1,6 +1,6 @@
 """Average pooling, global pooling, and the mean over rows and columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from lamella.codegen.ir import Graph, Node, Requant, Tensor
 from lamella.codegen.operators import sampling, windows
 from lamella.codegen.operators.record import Operator
 from lamella.codegen.operators.windows import Window
+from lamella.requant import AWAY
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ def read(reader, node) -> None:
     by_count = not include_pad and (any(window.pads) or overhang)
     sink = reader.sink(node)
     counts = np.arange(1, area + 1) if by_count else np.array([area])
-    attributes = AvgPool2d(window, by_count, reader.requant(node, x.quantization.scale, 1.0 / counts, sink))
+    requant = reader.requant(node, x.quantization.scale, 1.0 / counts, sink)
+    if reader.as_tflite and x.quantization == sink.quantization:
+        requant = replace(requant, multiplier=counts.astype(np.int64), shift=np.full(counts.size, AWAY, np.int64))
+    attributes = AvgPool2d(window, by_count, requant)
     shape = (1, x.shape[1], *out)
     windows.add(reader, "avgpool2d", node, x, shape, sink.quantization, attributes)
 
@@ -91,7 +95,7 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     if a.by_count:
         counts = window_sum(torch.ones_like(x[:1])) - 1
         m, s = torch.from_numpy(q.multiplier)[counts], torch.from_numpy(q.shift)[counts]
-        y = (((acc * m + (torch.ones_like(s) << (s - 1))) >> s) + q.zero).clamp(q.low, q.high).to(torch.uint8)
+        y = exact.requantize_by(acc, m, s, q)
     else:
         y = exact.requantize(acc, q)
     return y.reshape(y.shape[0], *shape[1:])

@@ -18,6 +18,11 @@
 #endif
 #endif
 
+/* 1: models may round as TensorFlow Lite Micro does. */
+#ifndef LAM_AS_TFLITE
+#define LAM_AS_TFLITE 0
+#endif
+
 /* One channel's share of a lam_requant, in registers: stores to y cannot change it. */
 typedef struct {
     int32_t multiplier;
@@ -70,10 +75,36 @@ static inline uint8_t lam_clamp(int32_t value, int32_t low, int32_t high)
     return (uint8_t)(value > high ? high : value);
 }
 
+#if LAM_AS_TFLITE
+#define LAM_TWICE 64u /* and more: the shift to the right is what is above */
+#define LAM_AWAY 255u
+
+/* The rounding of TensorFlow Lite Micro: half up to 2^31, then half away from zero; or the mean of `multiplier` integers
+ * with sign, half away from zero. The accumulator stays within +-2^30. */
+static inline uint8_t lam_requant_as_tflite(lam_requant_one q, int32_t acc)
+{
+    int32_t value;
+    if (q.shift == LAM_AWAY) {
+        const int32_t sum = acc + q.multiplier * (q.zero - 128), half = q.multiplier / 2;
+        value = 128 + (sum < 0 ? sum - half : sum + half) / q.multiplier;
+    } else {
+        const uint32_t right = q.shift - LAM_TWICE;
+        const int32_t x = lam_scale_by_2_32((int32_t)((uint32_t)acc << 1), q.multiplier);
+        value = q.zero + ((x + (int32_t)(1u << (right - 1u)) - (x < 0)) >> right);
+    }
+    return lam_clamp(value, q.low, q.high);
+}
+#endif
+
 /* Shifts below 32 belong to scales of one half and more, and so to multipliers of 2^30 and more. The accumulator times
  * 2^(32 - shift) gives the same number with a shift of 32; one too large for that has its result far outside any range. */
 static inline uint8_t lam_requant_wide(lam_requant_one q, int32_t acc)
 {
+#if LAM_AS_TFLITE
+    if (q.shift >= LAM_TWICE) {
+        return lam_requant_as_tflite(q, acc);
+    }
+#endif
     const uint32_t up = 32u - q.shift;
     const int32_t limit = INT32_MAX >> up;
     if (acc > limit) {

@@ -178,3 +178,21 @@ def test_tflite_files_have_a_second_witness(lamella, tmp_path, model_path):
         json.loads(lamella("verify", model_path, "--board", "host", "--json", "-", "--quiet")[1])["tflite_micro"]
         is None
     )
+
+
+@pytest.mark.parametrize("board", ["host", "qemu_microbit", "qemu_mps2_an386", "qemu_mps3_an547", "qemu_riscv32_virt"])
+def test_rounding_as_tensorflow_lite_micro_gives_its_bytes(lamella, board):
+    """--arithmetic tflite: every layer and every output equal, in the C of every kind of core."""
+    models = Path(__file__).parents[1] / "models"
+    for path in (models / "mlperf_tiny_dscnn_kws_int8.tflite", models / "mlperf_tiny_resnet8_cifar10_int8.tflite"):
+        if board == "qemu_microbit" and "resnet8" in path.name:
+            continue  # larger than the board
+        arguments = ["--board", board, "--arithmetic", "tflite", "--limit", 2, "--json", "-", "--quiet"]
+        code, found, _ = lamella("verify", path, *arguments)
+        witness = json.loads(found)["tflite_micro"]
+        assert (code, witness["max_level_difference"], witness["max_layer_difference"]) == (0, 0, 0)
+
+
+def test_rounding_as_tensorflow_lite_micro_is_for_its_files(lamella, model_path):
+    code, _, err = lamella("verify", model_path, "--board", "host", "--arithmetic", "tflite")
+    assert code == 2 and "not a TFLite file" in err
