@@ -75,9 +75,9 @@ class Constants:
         return name in self.constants or name in self.dequantized
 
     def integers_of(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
-        """Levels within -127..127 and the one scale of a constant behind DequantizeLinear; None for other constants."""
+        """Levels of 16 bits and the one scale of a constant behind DequantizeLinear; None for other constants."""
         found = self.dequantized.get(name)
-        if found is None or found.scales.size != 1 or np.abs(found.levels).max(initial=0) > 127:
+        if found is None or found.scales.size != 1 or np.abs(found.levels).max(initial=0) > 32767:
             return None
         return found.levels, found.scales.astype(np.float32)
 

@@ -1,6 +1,7 @@
 """Each operator of TFLite that is read, in a file of its own, against TensorFlow Lite Micro: at most one level apart."""
 
 import ast
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,13 @@ from lamella.errors import UnsupportedError
 RNG = np.random.default_rng(3)
 SAME, VALID = tflite.Padding.SAME, tflite.Padding.VALID
 RELU, RELU6 = tflite.ActivationFunctionType.RELU, tflite.ActivationFunctionType.RELU6
+
+
+@pytest.fixture(autouse=True)
+def _numbers_of_its_own():
+    """The same numbers for a test whatever ran before it."""
+    global RNG
+    RNG = np.random.default_rng(int(os.environ.get("LAMELLA_TEST_SEED", "3")))
 
 
 def check(tmp_path, file: File, inputs, outputs, most=1, most_as_theirs=1):
