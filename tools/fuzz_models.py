@@ -2,13 +2,15 @@
 
     python tools/fuzz_models.py --minutes 60 --out runs/fuzz
 
-Seeds are the models of the repository. ONNX files are changed message by message: numbers to extremes, strings to others of the
-file or to C that must not get out, parts doubled, dropped and swapped; TFLite files byte by byte, by libFuzzer. A file may be
-refused with one of Lamella's errors; or be accepted, and then C is generated, in which no hostile text may stand as it is.
-Any other exception is told (FOUND) and its file left in --out; more than 20 seconds or 3 GB of memory stop the run.
+Seeds are the models of the repository and of the official ONNX tests (`onnx.backend.test`: every operator in float32). ONNX
+files are changed message by message: numbers to extremes, strings to others of the file or to C that must not get out, parts
+doubled, dropped and swapped; TFLite files byte by byte, by libFuzzer. A file may be refused with one of Lamella's errors; or be
+accepted, and then C is generated, in which no hostile text may stand as it is. Any other exception is told (FOUND) and its file
+left in --out; more than 20 seconds or 3 GB of memory stop the run.
 """
 
 import argparse
+import contextlib
 import random
 import sys
 import traceback
@@ -26,7 +28,7 @@ MARK = "#error FUZZ_ESCAPED"
 NUMBERS = (0, 1, -1, 2, 3, 7, 8, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, -(2**31), 2**32, 2**62, -(2**63))
 FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), float("-inf"), float("nan"))
 
-sys.path.insert(0, str(ROOT / "tests" / "lamella"))
+sys.path[:0] = [str(ROOT / "tests" / "lamella"), str(ROOT / "tools")]
 from small_model import small_model
 
 with atheris.instrument_imports(include=["lamella"]), TemporaryDirectory() as folder:
@@ -40,6 +42,7 @@ with atheris.instrument_imports(include=["lamella"]), TemporaryDirectory() as fo
         firmware.folder_files(pipeline.compile_model(file, "qemu_microbit"))
 
 import onnx
+import onnx_backend
 from google.protobuf.descriptor import FieldDescriptor as Field
 from google.protobuf.message import Message
 
@@ -171,7 +174,16 @@ def seeds() -> list[bytes]:
     paths = [*(ROOT / "tests" / "models").glob("*.*"), *(ROOT / "examples").glob("*/model.onnx")]
     stored = [p.read_bytes() for p in sorted(paths) if p.suffix in (".onnx", ".tflite")]
     made = [small_model(signed=signed).SerializeToString() for signed in (False, True)]
-    return [data for data in (*made, *stored) if len(data) <= LARGEST]
+    return [data for data in (*made, *_float_models(), *stored) if len(data) <= LARGEST]
+
+
+def _float_models() -> list[bytes]:
+    """Models of the official ONNX tests: every operator that runs in float32."""
+    found = []
+    for case in onnx_backend.cases():
+        with contextlib.suppress(onnx_backend.Refused):
+            found.append(onnx_backend.wrapped(case, set())[0].SerializeToString())
+    return found
 
 
 def main() -> None:

@@ -1,14 +1,14 @@
 """Convolutions, products of matrices, pooling."""
 
 from dataclasses import replace
-from math import ceil, prod
+from math import prod
 
 import numpy as np
 
 from lamella.codegen.onnx_floats import Operand
 from lamella.codegen.operators.float_conv2d import FloatConv2d
 from lamella.codegen.operators.float_pool import FloatPool
-from lamella.codegen.operators.windows import Window
+from lamella.codegen.operators.windows import Window, read_window
 
 
 def _flat(reader, node, x: Operand) -> Operand:
@@ -20,48 +20,35 @@ def _flat(reader, node, x: Operand) -> Operand:
     return x if x.rank == 4 else reader.view(node, x, (*x.shape[:2], 1, x.shape[2]))
 
 
-def _two(values, axes: int, default: int) -> tuple[int, int]:
+def _two(reader, node, values, axes: int, default: int) -> tuple[int, int]:
+    """A number for rows and one for columns; `default` for all that are not given."""
     values = list(values) if values else [default] * axes
+    if len(values) != axes or min(values) < 0 or max(values) > 65535:
+        raise reader.unsupported(node, f"{values} for {axes} axes; it must be {axes} numbers of 0 to 65535")
     return (1 if default else 0, values[0]) if axes == 1 else (values[0], values[1])
 
 
-def _pads(auto: str, pads, size, window: Window, axes: int) -> tuple[int, int, int, int]:
-    """Top, left, bottom, right."""
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        total = [
-            max(0, (ceil(d / s) - 1) * s + window.reach(k) - d)
-            for k, (d, s) in enumerate(zip(size, window.stride, strict=True))
-        ]
-        first = [(t + 1) // 2 if auto == "SAME_LOWER" else t // 2 for t in total]
-        return (*first, *(t - f for t, f in zip(total, first, strict=True)))
-    if auto == "VALID" or not pads:
-        return 0, 0, 0, 0
-    if axes == 1:
-        return 0, pads[0], 0, pads[1]
-    return tuple(pads)
-
-
-def _window(reader, node, a: dict, kernel: tuple[int, ...], size) -> Window:
-    axes = len(kernel)
-    kernel = (1, *kernel) if axes == 1 else kernel
-    window = Window(kernel, _two(a["strides"], axes, 1), _two(a["dilations"], axes, 1), (0, 0, 0, 0))
-    pads = _pads(a["auto_pad"], a["pads"], size, window, axes)
-    if any(p < 0 for p in pads):
-        raise reader.unsupported(node, f"pads {list(pads)}")
-    return replace(window, pads=pads)
+def _window(reader, node, a: dict, kernel: tuple[int, ...], x: Operand, axes: int) -> Window:
+    if len(kernel) != axes:
+        raise reader.unsupported(node, f"a kernel {list(kernel)} for {axes} axes behind the channels")
+    return read_window(reader, node, a, kernel, x.shape[2:])
 
 
 def _conv(reader, node) -> None:
     a = reader.attributes(node, auto_pad="NOTSET", dilations=None, group=1, kernel_shape=None, pads=None, strides=None)
     x, w, bias = reader.operand(node, 0), reader.operand(node, 1), reader.optional(node, 2)
-    x, w = _flat(reader, node, x), w if w.rank == 4 else _flat(reader, node, w)
-    axes = reader.operand(node, 1).rank - 2
-    _convolved(reader, node, x, w, bias, _window(reader, node, a, w.shape[4 - axes :], x.shape[2:]), a["group"], axes)
+    axes = x.rank - 2
+    if w.rank != x.rank:
+        raise reader.unsupported(node, f"weights of shape {w.shape} for an input of shape {x.shape}")
+    x, w = _flat(reader, node, x), _flat(reader, node, w)
+    _convolved(reader, node, x, w, bias, _window(reader, node, a, w.shape[4 - axes :], x, axes), a["group"], axes)
 
 
 def _convolved(reader, node, x: Operand, w: Operand, bias, window: Window, groups: int, axes: int) -> None:
-    if x.shape[1] != groups * w.shape[1] or w.shape[0] % groups:
+    if groups < 1 or x.shape[1] != groups * w.shape[1] or w.shape[0] % groups:
         raise reader.unsupported(node, f"weights of shape {w.shape} in {groups} groups for an input of shape {x.shape}")
+    if bias is not None and bias.shape != w.shape[:1]:
+        raise reader.unsupported(node, f"a bias of shape {bias.shape} for {w.shape[0]} filters")
     if bias is not None and w.value is None and bias.value is not None:
         raise reader.unsupported(node, "a constant bias with weights that are computed")
     if bias is not None and w.value is not None and bias.value is None:
@@ -83,17 +70,19 @@ def _conv_transpose(reader, node) -> None:
         output_shape=None,
     )  # fmt: skip
     x, w, bias = reader.operand(node, 0), reader.operand(node, 1), reader.optional(node, 2)
-    axes = x.rank - 2
+    axes, groups = x.rank - 2, a["group"]
+    if w.rank != x.rank or groups < 1 or w.shape[0] != x.shape[1] or x.shape[1] % groups:
+        raise reader.unsupported(node, f"weights of shape {w.shape} in {groups} groups for an input of shape {x.shape}")
     x, w = _flat(reader, node, x), _flat(reader, node, w)
-    kernel, groups = w.shape[2:], a["group"]
-    window = Window(kernel, _two(a["strides"], axes, 1), _two(a["dilations"], axes, 1), (0, 0, 0, 0))
-    extra = _two(a["output_padding"], axes, 0)
+    kernel = w.shape[2:]
+    window = _window(reader, node, {**a, "auto_pad": "NOTSET"}, w.shape[4 - axes :], x, axes)
+    extra = _two(reader, node, a["output_padding"], axes, 0)
     full = [
         (d - 1) * s + window.reach(k) + e
         for k, (d, s, e) in enumerate(zip(x.shape[2:], window.stride, extra, strict=True))
     ]
     if a["output_shape"] or a["auto_pad"] in ("SAME_UPPER", "SAME_LOWER"):
-        wanted = _two(a["output_shape"], axes, 0) if a["output_shape"] else None
+        wanted = _two(reader, node, a["output_shape"], axes, 0) if a["output_shape"] else None
         if wanted is None:
             wanted = [d * s for d, s in zip(x.shape[2:], window.stride, strict=True)]
         elif axes == 1:
@@ -103,7 +92,9 @@ def _conv_transpose(reader, node) -> None:
         first = [t // 2 if a["auto_pad"] == "SAME_UPPER" else t - t // 2 for t in total]
         pads = (*first, *(t - f for t, f in zip(total, first, strict=True)))
     else:
-        pads = _pads("NOTSET", a["pads"], x.shape[2:], window, axes)
+        pads = window.pads
+    if any(d <= pads[k] + pads[k + 2] for k, d in enumerate(full)):
+        raise reader.unsupported(node, f"pads {list(pads)} that leave nothing of {full}")
     reader.length(node, *(d + r for d, r in zip(full, map(window.reach, (0, 1)), strict=True)))
     # The place of output i in the stretched input begins at i + pad - (reach - 1).
     indices = []
@@ -123,7 +114,7 @@ def _conv_transpose(reader, node) -> None:
         w = reader.transposed(node, reader.view(node, w, (groups, per_in, per_out, *kernel)), [0, 2, 1, 3, 4])
         turned = [*(np.arange(d) for d in w.shape[:3]), *(np.arange(d)[::-1] for d in kernel)]
         w = reader.view(node, reader.indexed(node, w, turned), shape)
-    _convolved(reader, node, x, w, bias, replace(window, stride=(1, 1)), groups, axes)
+    _convolved(reader, node, x, w, bias, replace(window, stride=(1, 1), pads=(0, 0, 0, 0)), groups, axes)
 
 
 def _matmul(reader, node) -> None:
@@ -161,7 +152,7 @@ def _pool(reader, node) -> None:
     x = reader.operand(node, 0)
     axes = x.rank - 2
     x = reader.materialised(node, _flat(reader, node, x))
-    window = _window(reader, node, a, tuple(a["kernel_shape"]), x.shape[2:])
+    window = _window(reader, node, a, tuple(a["kernel_shape"] or ()), x, axes)
     out = []
     for k in range(2):
         space = x.shape[2 + k] + window.pads[k] + window.pads[k + 2] - window.reach(k)

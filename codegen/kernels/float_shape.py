@@ -38,9 +38,10 @@ def inside(window: Window, size: tuple[int, int], out: tuple[int, int]) -> int:
     """Values of an image that windows read, each as often as it is read: places that lie in the padding do not count."""
     counts = []
     for k in range(2):
-        at = np.arange(out[k])[:, None] * window.stride[k] + np.arange(window.kernel[k]) * window.dilation[k]
-        at = at - window.pads[k]
-        counts.append(int(((at >= 0) & (at < size[k])).sum()))
+        start = np.arange(out[k]) * window.stride[k] - window.pads[k]
+        step, taps = window.dilation[k], window.kernel[k]
+        first, behind = (np.clip(-((start - place) // step), 0, taps) for place in (0, size[k]))
+        counts.append(int((behind - first).sum()))
     return counts[0] * counts[1]
 
 

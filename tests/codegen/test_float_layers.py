@@ -1,0 +1,75 @@
+"""Layers in float32: what does not fit together is refused by name, before anything of an absurd size is computed."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from lamella.codegen import import_onnx, names
+from lamella.codegen.kernels.float_shape import inside
+from lamella.codegen.operators.windows import Window
+from lamella.errors import UnsupportedError
+
+
+def read(tmp_path, op, weights, y_shape, bias=None, **attributes):
+    """A graph of one float node on an image (1, 4, 6, 6)."""
+    inits = [
+        numpy_helper.from_array(a.astype(np.float32), n) for a, n in ((weights, "w"), (bias, "b")) if a is not None
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(op, ["x", *(i.name for i in inits)], ["y"], name="it", **attributes)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4, 6, 6))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, y_shape)],
+        inits,
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return import_onnx.read(path)
+
+
+W = np.ones((4, 4, 3, 3))
+
+
+@pytest.mark.parametrize(("op", "weights", "bias", "attributes"), [
+    ("MaxPool", None, None, {"kernel_shape": [2, 2, 2]}),
+    ("MaxPool", None, None, {"kernel_shape": [2, 2**31 - 1]}),
+    ("AveragePool", None, None, {"kernel_shape": [2, 2], "strides": [1]}),
+    ("AveragePool", None, None, {"kernel_shape": [2, 2], "pads": [1, 1]}),
+    ("MaxPool", None, None, {"kernel_shape": [2, 2], "strides": [0, 1]}),
+    ("Conv", W, np.ones(3), {}),
+    ("Conv", W, None, {"group": 0}),
+    ("Conv", W, None, {"dilations": [1, 2**31]}),
+    ("Conv", np.ones((4, 4, 3)), None, {}),
+    ("ConvTranspose", W, np.ones(3), {}),
+    ("ConvTranspose", W, None, {"group": 3}),
+    ("ConvTranspose", W, None, {"strides": [2]}),
+    ("ConvTranspose", W, None, {"output_padding": [1, 1, 1]}),
+    ("ConvTranspose", W, None, {"output_shape": [7]}),
+    ("ConvTranspose", W, None, {"pads": [9, 9, 9, 9]}),
+    ("ConvTranspose", np.ones((4, 4, 3)), None, {}),
+])  # fmt: skip
+def test_attributes_that_do_not_fit_are_refused_by_name(tmp_path, op, weights, bias, attributes):
+    with pytest.raises(UnsupportedError, match="'it'"):
+        read(tmp_path, op, weights, (1, 4, 6, 6), bias, **attributes)
+
+
+def test_places_that_windows_read_are_those_counted_one_by_one():
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        kernel, stride, dilation, size, out = (tuple(map(int, rng.integers(1, 7, 2))) for _ in range(5))
+        window = Window(kernel, stride, dilation, tuple(map(int, rng.integers(0, 6, 4))))
+        counts = [
+            sum(
+                0 <= i * stride[k] + t * dilation[k] - window.pads[k] < size[k]
+                for i in range(out[k])
+                for t in range(kernel[k])
+            )
+            for k in (0, 1)
+        ]
+        assert inside(window, size, out) == counts[0] * counts[1]
+
+
+def test_a_name_that_is_no_text_becomes_an_identifier():
+    """Protobuf hands over a string that is not UTF-8 as bytes."""
+    assert names.identifier(b"net\xff*/1", "model") == "net_1"
