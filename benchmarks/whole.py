@@ -61,12 +61,15 @@ def main() -> int:
     """Measure, print, compare or record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--core", action="append", choices=MEASURED_ON)
+    parser.add_argument("--network", action="append", choices=everything())
     parser.add_argument("--update", action="store_true")
     args = parser.parse_args()
     old, rows, differing = recorded(), [], []
     for core in args.core or MEASURED_ON:
         key = version(boards.load(MEASURED_ON[core]))
         for name, graph in everything().items():
+            if args.network and name not in args.network:
+                continue
             for optimize in OBJECTIVES:
                 new = measure(name, graph, core, optimize)
                 place = old.setdefault(key, {}).setdefault(name, {}).setdefault(core, {})
