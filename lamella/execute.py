@@ -28,6 +28,14 @@ class ExecutionFailed(CheckFailed):
     """The program crashed, hung, or said that something is wrong."""
 
 
+class StackOverflow(ExecutionFailed):
+    """The program fits, but what it puts on the stack does not."""
+
+
+#: What boards/support/harness says then.
+_STACK_MET_VARIABLES = "the stack ran into the variables"
+
+
 class TraceRecord(NamedTuple):
     """What one layer computed for one sample."""
 
@@ -153,6 +161,11 @@ class _Job:
         # Before the first sample and with the plugin named: the program has not even begun.
         if may_refuse_plugin and "plugin" in words and not (folder / "lam_output.bin").exists():
             return None
+        if _STACK_MET_VARIABLES in words:
+            raise StackOverflow(
+                f"board {self.board.name}: {_STACK_MET_VARIABLES}: its RAM is too small for the model in a program that "
+                f"checks it; --optimize ram, --within ram=BYTES or a board with more of it help"
+            )
         raise ExecutionFailed(f"board {self.board.name}: {_reason(code, words, self.elf)}")
 
     def _wait(self, folder: Path, command: Sequence[str], said: object) -> int | None:

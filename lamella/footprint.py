@@ -13,6 +13,7 @@ from lamella.build import ImageOverflow
 from lamella.codegen import choose, operators
 from lamella.codegen.ir import Graph, Placed, body_of, every_node
 from lamella.errors import CheckFailed, UsageError
+from lamella.execute import StackOverflow
 from lamella.pipeline import Compiled
 
 STACK_VECTORS = 2
@@ -81,7 +82,7 @@ def _run(compiled: Compiled) -> tuple[int | None, dict | None]:
         try:
             program = programs.harness_program(there)
             result = programs.run(there, program, raw, segments=True, blocks=True)
-        except ImageOverflow:
+        except (ImageOverflow, StackOverflow):
             continue
         counted = None
         if result.execution.instructions is not None:
