@@ -76,6 +76,24 @@ class Interleaved:
         yield from second
 
 
+class Share:
+    """The first batches of every epoch, as many as `share` of all, one at least: of shuffled data another part each time."""
+
+    def __init__(self, batches: Iterable, share: float):
+        self._batches, self._count = batches, max(1, round(share * number_of(batches)))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the order of the next iteration."""
+        if hasattr(self._batches, "set_epoch"):
+            self._batches.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return islice(iter(self._batches), self._count)
+
+
 def number_of(batches: Iterable) -> int:
     """How many batches an epoch has; counted where the data do not tell, as a DataLoader of an IterableDataset."""
     try:

@@ -30,16 +30,16 @@ class Affine:
         return int(np.clip(self.zero + np.floor(bound / self.scale + 0.5), 0, LEVELS))
 
 
-class _Round(torch.autograd.Function):
+class Round(torch.autograd.Function):
     """To the grid and back. Gradient: straight through inside the range; for the scale that of a learned step size."""
 
     @staticmethod
     def forward(ctx, x: Tensor, scale: Tensor, zero: int, low: int, high: int) -> Tensor:
-        units = x / scale
+        units = x.float() / scale  # a quotient in bfloat16 would be rounded before it is rounded to a level
         levels = torch.floor(units + 0.5).clamp_(low - zero, high - zero)
         inside = (units >= low - zero) & (units <= high - zero)
         ctx.save_for_backward(units, levels, inside)
-        return levels * scale
+        return (levels * scale).to(x.dtype)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
@@ -48,9 +48,13 @@ class _Round(torch.autograd.Function):
         grad_scale = None
         if ctx.needs_input_grad[1]:
             # d/ds of s * round(x/s) = round(x/s) - x/s inside, the bound outside; scaled down as there are many x.
-            grad_scale = (grad * levels).sum() - (grad_x * units).sum()
-            grad_scale = grad_scale / (units.numel() * LEVELS) ** 0.5
+            grad_scale = ((grad * levels).sum() - (grad_x * units).sum()) * gradient_share(units)
         return grad_x, grad_scale, None, None, None
+
+
+def gradient_share(x: Tensor) -> float:
+    """Factor of the gradient of a scale, which sums over all values of x."""
+    return (x.numel() * LEVELS) ** -0.5
 
 
 class ActivationQuantizer(nn.Module):
@@ -67,6 +71,7 @@ class ActivationQuantizer(nn.Module):
         self.scale = nn.Parameter(torch.tensor(1.0 / LEVELS), requires_grad=learned)
         self.register_buffer("zero", torch.tensor(0))
         self.widest = widest
+        self._round = Round
         self._fixed = False
         self._seen: list[tuple[float, float]] = []
 
@@ -74,7 +79,7 @@ class ActivationQuantizer(nn.Module):
         if self.mode == "on":
             affine = self.affine()
             low, high = affine.bounds(self.clip)
-            return _Round.apply(x, self.scale, affine.zero, low, high)
+            return self._round.apply(x, self.scale, affine.zero, low, high)
         if self.clip != Clip():
             x = x.clamp(self.clip.low, self.clip.high)
         if self.mode == "observe":
@@ -84,6 +89,14 @@ class ActivationQuantizer(nn.Module):
     def affine(self) -> Affine:
         """Scale and zero point as they will be in the ONNX file."""
         return Affine(float(self.scale.item()), int(self.zero.item()))
+
+    def compile_(self, on: bool) -> None:
+        """Rounds by compiled functions, or by eager ones."""
+        self._round = Round
+        if on:
+            from lamella.trainer.compiled_round import Round as Compiled  # takes torch's compiler seconds to load
+
+            self._round = Compiled
 
     def merge_seen_(self, count: int) -> None:
         """Takes the last `count` observations, the steps of a loop, as one."""

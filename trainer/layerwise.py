@@ -40,7 +40,7 @@ class CompressResult:
     decisions: list[Decision]
     float_validation_accuracy: float
     validation_accuracy: float
-    epochs: int
+    epochs: float
     layer_order: list[str] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     fits: bool | None = None  # into the bytes asked for; None where none were
@@ -96,6 +96,10 @@ def compress(
     if own_loop is not None and settings.final_data != "train":
         raise UsageError(
             f"final_data = {settings.final_data!r} has no effect on own_loop, which has its own data; leave it out"
+        )
+    if own_loop is not None and settings.layer_epochs % 1:
+        raise UsageError(
+            f"layer_epochs = {settings.layer_epochs:g} is no whole number, and own_loop trains whole epochs"
         )
     for data, split in ((train_data, "training"), (validation_data, "validation")):
         require_repeatable(data, split)

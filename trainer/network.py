@@ -170,6 +170,11 @@ class QuantNetwork(nn.Module):
         """Names of the layers that pruning and collapsing may touch, in order of execution."""
         return tuple(name for name, layer in self.layers.items() if layer.compressible)
 
+    def compile_(self, on: bool) -> None:
+        """Rounds activations by compiled functions, or by eager ones; the numbers are the same."""
+        for quantizer in self.quantizers.values():
+            quantizer.compile_(on)
+
     def keep_valid_(self) -> None:
         """After a step of the optimiser: scales and whatever the rules learn stay positive."""
         for quantizer in self.quantizers.values():

@@ -35,8 +35,8 @@ class CompressOptions:
     #: Epochs of fine-tuning with masks after pruning; thresholds on the way to `sparsity`, one at the start of an epoch.
     prune_epochs: int = 1
     prune_steps: int = 1
-    #: Epochs after each collapse, and after the last (kept only if they do not cost accuracy).
-    layer_epochs: int = 1
+    #: Epochs after each collapse, or a part of one; and after the last (kept only if they do not cost accuracy).
+    layer_epochs: float = 1.0
     final_epochs: int = 0
     #: Learning rate of the last epochs; 0: as in the other phases.
     final_learning_rate: float = 0.0

@@ -7,6 +7,7 @@ in which numbers are added. BatchNorm sees the share of its process only, and ke
 """
 
 import os
+import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -20,10 +21,12 @@ from lamella.trainer.options import known_precision
 
 @dataclass(frozen=True)
 class Place:
-    """A device ("cpu", "cuda", "cuda:1"), the precision of forward passes, and which of how many processes this is."""
+    """A device ("cpu", "cuda", "cuda:1"), the precision of forward passes, whether torch's compiler helps (where a network
+    has compile_), and which of how many processes this is."""
 
     device: str = "cpu"
     precision: str = "float32"
+    compiled: bool = False
     rank: int = 0
     processes: int = 1
 
@@ -35,6 +38,8 @@ class Place:
     def move(self, network: nn.Module) -> nn.Module:
         """The network on the device, wrapped where there are several processes. Parameters stay the same objects."""
         network.to(self.device)
+        if hasattr(network, "compile_"):
+            network.compile_(self.compiled)
         if self.processes == 1:
             return network
         # A calibration, say, leaves scales without a gradient that can be learned elsewhere.
@@ -76,9 +81,14 @@ class Place:
 CPU = Place()
 
 
-def here(device: str, precision: str) -> Place:
+def here(device: str, precision: str, compiled: bool = False) -> Place:
     """The place that a recipe asks for; as torchrun says, one of several processes."""
     known_precision("precision", precision)
+    compiler = os.environ.get("CXX", "g++")
+    if compiled and shutil.which(compiler) is None:
+        raise PlatformError(
+            f"compile = true needs a C++ compiler, and {compiler!r} is not there; install it, or leave out compile"
+        )
     processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -90,4 +100,4 @@ def here(device: str, precision: str) -> Place:
         raise UsageError(f"device = {device!r} is not known; choose cpu, cuda, cuda:N or auto")
     if processes > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    return Place(device, precision, rank, processes)
+    return Place(device, precision, compiled, rank, processes)

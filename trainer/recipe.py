@@ -52,6 +52,8 @@ class TrainRecipe:
     #: "float32" or "bfloat16", of the baseline and of the compression: the latter rounds levels a second time.
     precision: str = "float32"
     compress_precision: str = "float32"
+    #: Whether torch compiles what compression does to activations: much faster on a CPU, and needs a C++ compiler.
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("batch_size", 1), ("seed", 0), ("threads", 1)):

@@ -1,6 +1,7 @@
 """The state of one compression, and what can be done to it: train, validate, put a layer under a rule."""
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from lamella.errors import PlatformError, UsageError
 from lamella.trainer import integer
-from lamella.trainer.batches import checked, inputs_for_calibration
+from lamella.trainer.batches import Share, checked, inputs_for_calibration
 from lamella.trainer.decisions import Decision, Point, Try
 from lamella.trainer.fit import Descent, Log, Progress, fit, float_accuracy, not_finite
 from lamella.trainer.frozen import FrozenNetwork, freeze
@@ -61,7 +62,9 @@ class Run:
         self.order: list[str] = []
         self.decisions: list[Decision] = []
         self.points: list[Point] = []
-        self.epochs = 0
+        self.epochs: float = 0
+        #: Iterations over training data, whole epochs or parts: what its order follows from.
+        self.passes = 0
         self.finished = False
         #: Validation accuracy before training on the validation split itself.
         self.judged: float | None = None
@@ -74,24 +77,31 @@ class Run:
     def train(
         self,
         phase: str,
-        epochs: int,
+        epochs: float,
         before_epoch: Callable[[int], None] | None = None,
         data: Iterable | None = None,
     ) -> None:
-        """Epochs of descent on the network as it is; data: in place of the training split."""
+        """Epochs of descent on the network as it is; data: in place of the training split.
+
+        Parts of an epoch are whole passes over fewer batches: 1.5 epochs are two passes over three quarters of them.
+        """
         o = self.options
+        passes = math.ceil(epochs)
         if self.own_loop is not None:
-            self._train_with_own_loop(epochs, before_epoch)
+            self._train_with_own_loop(passes, before_epoch)
             return
+        data = self.train_data if data is None else data
+        if passes != epochs:
+            data = Share(data, epochs / passes)
         rate = o.final_learning_rate if phase == "final" and o.final_learning_rate else o.learning_rate
-        descent = Descent(epochs, rate, o.optimizer, o.momentum, o.weight_decay, o.distill, o.temperature)
+        descent = Descent(passes, rate, o.optimizer, o.momentum, o.weight_decay, o.distill, o.temperature)
         fit(
             self.network,
-            self.train_data if data is None else data,
+            data,
             descent,
             what=phase,
             seed=o.seed,
-            first_epoch=self.epochs,
+            first_epoch=self.passes,
             before_epoch=before_epoch,
             teacher=self.teacher,
             progress=self.progress(phase),
@@ -99,7 +109,8 @@ class Run:
             log=self._log,
             classes=self.classes,
         )
-        self.epochs += epochs
+        self.epochs += passes if passes == epochs else epochs
+        self.passes += passes
         if o.activation_range == "calibrated" and phase != "prune":
             self.network.calibrate_(self.inputs)
 
@@ -177,13 +188,14 @@ class Run:
             "decisions": [asdict(decision) for decision in self.decisions],
             "points": [asdict(point) for point in self.points],
             "epochs": self.epochs,
+            "passes": self.passes,
             "finished": self.finished,
             "judged": self.judged,
         }
 
     def load(self, state: dict) -> None:
         """Continues from state()."""
-        if missing := self.state().keys() - {"judged"} - state.keys():
+        if missing := self.state().keys() - {"judged", "passes"} - state.keys():
             raise UsageError(f"resume: is no state that compress gave to save, it has no {min(missing)!r}; start anew")
         self.network.restore_(state["network"])
         self.order = list(state["order"])
@@ -192,6 +204,7 @@ class Run:
         ]
         self.points = [Point(**point) for point in state["points"]]
         self.epochs = state["epochs"]
+        self.passes = state.get("passes", self.epochs)
         self.finished = state["finished"]
         self.judged = state.get("judged")
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from lamella.errors import UsageError
 from lamella.trainer import augment, checkpoint, data, export_onnx, metrics, networks, onnxruntime_check
+from lamella.trainer.allocator import keep_freed_memory
 from lamella.trainer.batches import TensorBatches, checked
 from lamella.trainer.budget import Budget
 from lamella.trainer.csv_log import CsvLog
@@ -90,7 +91,7 @@ def run(
     if within is not None:
         report["budget"] = {within.unit: within.most, "fits": result.fits}
     report |= {
-        "epochs": epochs + result.epochs,
+        "epochs": round(epochs + result.epochs, 2),
         "seconds": round(saved.seconds(), 1),
         "threads": recipe.train.threads,
         "torch": torch.__version__,
@@ -150,7 +151,8 @@ def settle(recipe: Recipe) -> Place:
     torch.set_num_threads(recipe.train.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # it would write every tensor twice
-    return here(recipe.train.device, recipe.train.compress_precision)
+    keep_freed_memory()
+    return here(recipe.train.device, recipe.train.compress_precision, recipe.train.compile)
 
 
 def prepare(recipe: Recipe, folder: Path | None) -> tuple[nn.Module, TensorBatches, TensorBatches, TensorBatches]:

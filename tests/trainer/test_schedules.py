@@ -47,3 +47,39 @@ def test_nothing_can_be_won_back_without_epochs_that_validation_judges(other, tr
 def test_a_loss_of_exactly_the_bound_is_within_it():
     assert 100 * (0.998 - 0.988) > 1.0
     assert points_lost(0.998, 0.988) == 1.0
+
+
+@pytest.mark.parametrize(("asked", "passes", "share"), [(0.25, 1, 0.25), (1.5, 2, 0.75), (2, 2, 1.0), (0.001, 1, 0.0)])
+def test_a_phase_may_last_a_part_of_an_epoch(asked, passes, share, trained, data):
+    """So many passes, over fewer batches, of another part of the data each time."""
+    seen, batches = [], len(data[0])
+    orders = []
+
+    class Recorded:
+        def __len__(self):
+            return batches
+
+        def set_epoch(self, epoch):
+            orders.append(epoch)
+            data[0].set_epoch(epoch)
+
+        def __iter__(self):
+            for x, y in data[0]:
+                seen.append(len(y))
+                yield x, y
+
+    options = {"sparsity": 0.6, "prune_epochs": 1, "layer_epochs": asked, "max_drop": 100.0}
+    result = compress(trained, Recorded(), data[1], calibration_batches=1, **options)
+    layers = len(result.decisions)
+    assert result.epochs == pytest.approx(1 + layers * asked)
+    expected = max(1, round(share * batches))
+    descents = [epoch for epoch in orders if epoch >= 1]  # epoch 0 is that of pruning and of calibrations
+    assert descents == list(range(1, 1 + layers * passes))
+    # every calibration looks at one batch; those at pruning and at each collapse
+    calibrations = len(seen) - batches - layers * passes * expected
+    assert 0 < calibrations <= 4 * (layers + 2)
+
+
+def test_a_part_of_an_epoch_is_not_for_a_loop_of_ones_own(trained, data):
+    with pytest.raises(UsageError, match="layer_epochs = 0.5"):
+        compress(trained, *data, layer_epochs=0.5, own_loop=lambda network, epochs: None)
