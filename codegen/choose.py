@@ -112,7 +112,7 @@ def _within(found: Sequence[Choice], takes: Sequence[int], limit: int) -> list[C
 def _weigh(options: Options, target: Target, optimize: str) -> tuple[float, float]:
     """What a byte of flash and what an instruction is worth: balanced, each as a part of the least that is possible."""
     if optimize == "flash":
-        return 1.0, 2e-5  # fifty million instructions weigh as much as a kilobyte: nobody waits long for the last bytes
+        return 1.0, target.haste
     if optimize == "speed":
         return 1e-3, 1.0
     least = _solve(options, (1.0, 1e-9), target)

@@ -164,6 +164,7 @@ class Target:
 
     core: names the cost tables. level: the compiler's optimisation, which selects one of them.
     features: what kernels may require of the core ("dsp", "mve", "long_multiply").
+    haste: how many bytes of flash an instruction is worth where flash is what counts.
     """
 
     name: str
@@ -173,3 +174,4 @@ class Target:
     features: frozenset[str] = frozenset()
     flash_bytes: int | None = None
     ram_bytes: int | None = None
+    haste: float = 2e-5  # fifty million instructions weigh as much as a kilobyte: nobody waits long for the last bytes

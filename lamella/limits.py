@@ -8,8 +8,9 @@ from lamella.errors import CheckFailed
 if TYPE_CHECKING:
     from lamella.pipeline import Compiled
 
-#: For an objective and bytes that the arena may take (None: as many as it likes), the model.
-Compile = Callable[[str, int | None], "Compiled"]
+#: For an objective, bytes that the arena may take (None: as many as it likes) and what an instruction is worth against a
+#: byte of flash (None: as usual), the model.
+Compile = Callable[[str, int | None, float | None], "Compiled"]
 
 #: Bytes of stack and static RAM that are assumed before the first measurement.
 BESIDE_ARENA = 1024
@@ -17,23 +18,27 @@ BESIDE_ARENA = 1024
 TRIES = 4
 #: Room that is worth another try.
 WORTH_A_TRY = 128
+#: Bytes of flash that an instruction is worth: tried in this order as long as the firmware goes within its limit.
+HASTE = tuple(2e-5 * 4**step for step in range(1, 9))
 
 
 def fitted(compile_for: Compile, optimize: str, within: Mapping[str, int]) -> "Compiled":
     """A model whose RAM and flash, linked and measured, stay within; CheckFailed with the least that was found if none does.
 
-    Where flash is too small for the objective, weights and code are chosen as --optimize flash would.
+    Where flash is too small for the objective, weights and code are chosen as --optimize flash would, then with more and
+    more bytes for an instruction less, as long as there is room.
     """
-    from lamella import footprint
-
     found = []
-    for objective in dict.fromkeys((optimize, "flash") if "flash" in within else (optimize,)):
-        compiled = _within_ram(compile_for, objective, within.get("ram"))
-        entry = footprint.measure(compiled)
-        totals = {key: entry[key]["total"] for key in ("ram", "flash")}
-        if all(totals[key] <= most for key, most in within.items()):
-            return compiled
-        found.append((compiled, totals))
+
+    def fits(objective: str, haste: float | None = None) -> "Compiled | None":
+        compiled = _within_ram(compile_for, objective, within.get("ram"), haste)
+        found.append((compiled, _totals(compiled)))
+        return compiled if all(found[-1][1][key] <= most for key, most in within.items()) else None
+
+    if (compiled := fits(optimize)) is not None:
+        return compiled
+    if "flash" in within and optimize != "flash" and (compiled := fits("flash")) is not None:
+        return _faster(compiled, fits)
     compiled = found[0][0]
     wanted = ", ".join(f"{key} {most:,}" for key, most in within.items())
     least = ", ".join(f"{key} {min(totals[key] for _, totals in found):,}" for key in within)
@@ -44,15 +49,38 @@ def fitted(compile_for: Compile, optimize: str, within: Mapping[str, int]) -> "C
     )
 
 
-def _within_ram(compile_for: Compile, optimize: str, most: int | None) -> "Compiled":
+def _faster(smallest: "Compiled", fits: Callable[[str, float], "Compiled | None"]) -> "Compiled":
+    """The one of fewest instructions among those that trade flash for speed and still go within."""
+    from lamella import footprint
+
+    def instructions(compiled: "Compiled") -> float:
+        return sum(layer["estimated_instructions"] for layer in footprint.layers(compiled.graph))
+
+    best = smallest
+    for haste in HASTE:
+        compiled = fits("flash", haste)
+        if compiled is None:
+            break
+        best = min(best, compiled, key=instructions)
+    return best
+
+
+def _totals(compiled: "Compiled") -> dict[str, int]:
+    from lamella import footprint
+
+    entry = footprint.measure(compiled)
+    return {key: entry[key]["total"] for key in ("ram", "flash")}
+
+
+def _within_ram(compile_for: Compile, optimize: str, most: int | None, haste: float | None) -> "Compiled":
     """The model with as large an arena as goes within `most` bytes of RAM; the smallest if none does."""
     if most is None:
-        return compile_for(optimize, None)
+        return compile_for(optimize, None, haste)
     from lamella import footprint
 
     arena, best = max(most - BESIDE_ARENA, 0), None
     for _ in range(TRIES):
-        compiled = compile_for(optimize, arena)
+        compiled = compile_for(optimize, arena, haste)
         ram = footprint.measure(compiled)["ram"]
         room = most - ram["total"]
         if room >= 0:
@@ -61,4 +89,4 @@ def _within_ram(compile_for: Compile, optimize: str, most: int | None) -> "Compi
         if wanted == arena or (room >= 0 and wanted - arena < WORTH_A_TRY) or (room < 0 and ram["arena"] > arena):
             break
         arena = max(wanted, 0)
-    return best or compile_for(optimize, 0)
+    return best or compile_for(optimize, 0, haste)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamella import boards
@@ -105,8 +105,10 @@ def compile_graph(
     """Lower and plan a graph that was read from a file with that hash."""
     board = boards.load(board) if isinstance(board, str) else board
 
-    def compiled(optimize: str, arena: int | None) -> Compiled:
-        lowered = passes.lower(graph, target_of(board, optimize), optimize, by_row, arena)
+    def compiled(optimize: str, arena: int | None, haste: float | None = None) -> Compiled:
+        target = target_of(board, optimize)
+        target = target if haste is None else replace(target, haste=haste)
+        lowered = passes.lower(graph, target, optimize, by_row, arena)
         memory = plan.plan_memory(lowered)
         model = emit.describe(lowered, memory, name, path.name, sha256)
         return Compiled(path, board, optimize, lowered, memory, model)
