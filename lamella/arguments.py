@@ -34,6 +34,15 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         default="lamella",
         help="tflite: of TFLite files, round as TensorFlow Lite Micro does (default: lamella, one rounding)",
     )
+    add_states(parser)
+    parser.add_argument(
+        "--first-states", metavar="S.npz", type=Path, help="inputs named by --state before the first call (default: 0)"
+    )
+    parser.add_argument("--name", help="C name of the model (default: the graph's name, else the file's)")
+
+
+def add_states(parser: argparse.ArgumentParser) -> None:
+    """--state, once or several times."""
     parser.add_argument(
         "--state",
         action="append",
@@ -41,10 +50,6 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT=OUTPUT",
         help="this input is that output of the call before: the samples are calls of one stream; may be given several times",
     )
-    parser.add_argument(
-        "--first-states", metavar="S.npz", type=Path, help="inputs named by --state before the first call (default: 0)"
-    )
-    parser.add_argument("--name", help="C name of the model (default: the graph's name, else the file's)")
 
 
 def add_optimize(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +92,8 @@ def prepare(args: argparse.Namespace) -> None:
     folder = TemporaryDirectory(prefix="lamella-")
     atexit.register(folder.cleanup)
     with output.progress(args, "calibrate") as progress:
-        args.calibrated = calibration.calibrate(args.model, args.calibrate, progress)
+        pairs = state_pairs(args.state, *calibration.ports(args.model)) if args.state else {}
+        args.calibrated = calibration.calibrate(args.model, args.calibrate, progress, pairs)
     args.model = Path(folder.name) / args.model.name  # the same name: C names may come from it
     args.model.write_bytes(args.calibrated.model.SerializeToString())
     if output.speaks(args):
