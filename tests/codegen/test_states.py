@@ -10,8 +10,9 @@ import onnx
 import pytest
 import streaming_models as models
 from recurrent_models import Builder, recurrent
+from tflite_file import File
 
-from lamella import cli, firmware, footprint, pipeline, programs, vectors, verify, witness
+from lamella import cli, firmware, footprint, pipeline, programs, vectors, verify, witness, witness_tflite
 from lamella.codegen import states
 from lamella.codegen.ir import Graph
 
@@ -295,3 +296,27 @@ def test_nothing_left_for_the_caller_is_refused(tmp_path, lamella):
     path = written(models.model(b, {"x": (3,)}, {value: (3,)}, "same"), tmp_path)
     code, _, err = lamella("analyze", path, "--state", "x=y")
     assert code == 2 and "nothing is left" in err
+
+
+def test_tflite_micro_carries_the_states_too(tmp_path):
+    """In its arithmetic every byte of a stream is its own."""
+    rng, f = np.random.default_rng(4), File()
+    x, h = f.tensor((1, 6), 0.05, 3), f.tensor((1, 8), 0.05, 3)
+    both, after, y = f.tensor((1, 14), 0.05, 3), f.tensor((1, 8), 0.05, 3), f.tensor((1, 4), 0.1, -5)
+    f.op("CONCATENATION", [x, h], [both], "ConcatenationOptions", Axis=1)
+    for source, result, shape in ((both, after, (8, 14)), (after, y, (4, 8))):
+        weights = f.constant(rng.integers(-127, 128, shape), "int8", 0.006)
+        bias = f.constant(rng.integers(-900, 900, shape[0]), "int32", 0.05 * 0.006)
+        f.op("FULLY_CONNECTED", [source, weights, bias], [result], "FullyConnectedOptions")
+    path = tmp_path / "model.tflite"
+    f.write(path, [x, h], [y, after])
+    graph = pipeline.read_graph(path, arithmetic="tflite")
+    graph = states.carry(graph, {graph.inputs[1].name: graph.outputs[1].name})
+    raw = vectors.seeded(graph)
+    expected = verify.expected_outputs(graph, raw)
+    found = witness_tflite.compare(path, graph, raw, expected)
+    assert found["equal_fraction"] == 1.0 and found["max_layer_difference"] == 0
+    compiled = pipeline.compile_model(path, "host", graph=graph)
+    assert verify.verify_board(compiled, raw, expected).mismatches == 0
+    (values,) = expected.values()
+    assert len(np.unique(values, axis=0)) > 10
