@@ -10,7 +10,7 @@ import numpy as np
 
 import lamella
 from lamella import formats
-from lamella.codegen import cdata, kernels, names, operators
+from lamella.codegen import cdata, kernels, names, operators, states
 from lamella.codegen.ir import Graph, Node, Port, body_of, every_node
 from lamella.codegen.plan import MemoryPlan, plan_body
 
@@ -58,6 +58,21 @@ class CPort:
 
 
 @dataclass(frozen=True)
+class CState:
+    """A state carried between calls as C sees it: bytes of the block, from `at` on."""
+
+    before: str  # names in the ONNX file
+    after: str
+    at: int
+    bytes: int
+    shape: str
+    fill: int | None  # the byte that it begins with; None: `first` has them all
+    first: cdata.Array
+    copied_from: int | None  # offset in the arena from which it comes at the end; None: a layer writes it
+    copied_to: int | None  # offset in the arena where it goes first; None: layers read it where it is
+
+
+@dataclass(frozen=True)
 class Model:
     """Everything the templates print."""
 
@@ -77,11 +92,18 @@ class Model:
     weight_bytes: int
     runtime_api: int = RUNTIME_API
     layer_names: Mapping[str, str] = field(default_factory=dict)  # node name -> C identifier
+    states: tuple[CState, ...] = ()
+    state_bytes: int = 0
 
     @property
     def upper(self) -> str:
         """Prefix of macros."""
         return self.name.upper()
+
+    @property
+    def copies_before(self) -> int:
+        """Calls that bring inputs and states into the arena, before those of the layers."""
+        return sum(p.offset is not None for p in self.inputs) + sum(s.copied_to is not None for s in self.states)
 
     @property
     def by_row(self) -> bool:
@@ -114,6 +136,8 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
     """The model as data for the templates."""
     running = [placed.node for placed in every_node(graph) if placed.node.choice is not None]
     taken = ["a", "in", "out", f"{name}_run", f"{name}_selftest"]
+    if graph.states:
+        taken += ["s", "state", f"{name}_reset"]
     steps = [node.name for node in running if body_of(node) is not None]
     keys = [*(node.name for node in running), *((name, "step") for name in steps)]
     texts = [*(node.name for node in running), *(f"{name}_step" for name in steps)]
@@ -137,14 +161,16 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
         graph=graph,
         plan=plan,
         layers=layers,
-        inputs=_ports(graph, plan, graph.inputs, "in"),
-        outputs=_ports(graph, plan, graph.outputs, "out"),
+        inputs=_ports(graph, plan, graph.caller_inputs, "in"),
+        outputs=_ports(graph, plan, graph.caller_outputs, "out"),
         headers=tuple(sorted(headers)),
         runtime_files=tuple(sorted(files)),
         macs=sum(operators.get(node.op).macs(graph, node) for node in graph.nodes if node.choice is not None),
         weights=sum(levels) + floats,
         weight_bytes=sum(node.choice.weight_bytes for node in running),
         layer_names={node.name: identifiers[node.name] for node in running},
+        states=_states(graph, plan),
+        state_bytes=states.block_bytes(graph),
     )
 
 
@@ -196,10 +222,10 @@ def _layer(graph: Graph, plan: MemoryPlan, index: int, node: Node, name: str) ->
             f"; {choice.format}, {levels.size} weights, {100 * np.count_nonzero(levels) / levels.size:.1f} % not zero"
         )
         title += f", {choice.weight_bytes} bytes"
-    inputs = [f"a + {plan.offsets[t]}" if t in plan.offsets else "(const uint8_t *)in" for t in node.inputs]
+    inputs = [_place(plan, name) or "(const uint8_t *)in" for name in node.inputs]
     if kernel.takes_array:
         inputs = [f"(const uint8_t *const[]){{{', '.join(inputs)}}}"]
-    output = f"a + {plan.offsets[node.output]}"
+    output = _place(plan, node.output)
     arguments = [f"&{name}", *inputs, output]
     if kernel.takes_scratch:
         arguments.append(f"a + {plan.scratch[node.name]}" if choice.scratch_bytes else "NULL")
@@ -213,6 +239,35 @@ def _layer(graph: Graph, plan: MemoryPlan, index: int, node: Node, name: str) ->
         output,
         y.bytes,
     )
+
+
+def _place(plan: MemoryPlan, tensor: str) -> str | None:
+    """Where a tensor begins, in C; None: the caller hands it over."""
+    if tensor in plan.in_state:
+        return f"s + {plan.in_state[tensor]}"
+    return f"a + {plan.offsets[tensor]}" if tensor in plan.offsets else None
+
+
+def _states(graph: Graph, plan: MemoryPlan) -> tuple[CState, ...]:
+    ports = {port.name: port for port in (*graph.inputs, *graph.outputs)}
+    found = []
+    for k, (state, at) in enumerate(zip(graph.states, states.offsets(graph).values(), strict=True)):
+        before, after = ports[state.before].tensor, ports[state.after].tensor
+        first = np.ascontiguousarray(state.first).view(np.uint8).reshape(-1)
+        found.append(
+            CState(
+                before=names.comment(state.before),
+                after=names.comment(state.after),
+                at=at,
+                bytes=first.size,
+                shape=shape_text(graph.tensors[before].shape),
+                fill=int(first[0]) if (first == first[0]).all() else None,
+                first=cdata.Array(f"state_{k}_first", "uint8_t", first),
+                copied_from=plan.offsets.get(after),
+                copied_to=plan.offsets.get(before),
+            )
+        )
+    return tuple(found)
 
 
 def _ports(graph: Graph, plan: MemoryPlan, ports: tuple[Port, ...], word: str) -> tuple[CPort, ...]:

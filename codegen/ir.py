@@ -111,8 +111,18 @@ class Port:
 
 
 @dataclass(frozen=True)
+class State:
+    """What one call leaves to the next: the input `before` is the output `after` of the call before (names of ports), and
+    `first` for the first call (values as they are inside, of the tensor's shape)."""
+
+    before: str
+    after: str
+    first: np.ndarray
+
+
+@dataclass(frozen=True)
 class Graph:
-    """A whole network; nodes in execution order."""
+    """A whole network; nodes in execution order. Inputs and outputs are all of the file's, those of states too."""
 
     name: str
     inputs: tuple[Port, ...]
@@ -123,6 +133,19 @@ class Graph:
     arithmetic: str = (
         "lamella"  # whose rounding: "lamella" (lamella.requant), "tflite" for that of TensorFlow Lite Micro
     )
+    states: tuple[State, ...] = ()  # carried from call to call
+
+    @property
+    def caller_inputs(self) -> tuple[Port, ...]:
+        """Inputs that the caller gives: all but those of states."""
+        carried = {state.before for state in self.states}
+        return tuple(port for port in self.inputs if port.name not in carried)
+
+    @property
+    def caller_outputs(self) -> tuple[Port, ...]:
+        """Outputs that the caller gets: all but those of states."""
+        carried = {state.after for state in self.states}
+        return tuple(port for port in self.outputs if port.name not in carried)
 
     def tensor_of(self, port: Port) -> Tensor:
         """The tensor behind a port."""

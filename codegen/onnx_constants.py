@@ -110,6 +110,9 @@ class Constants:
 
     def fold(self, node: onnx.NodeProto) -> bool:
         """Evaluate a node whose inputs are all constant, by onnx's reference evaluator; False if one is not."""
+        if node.op_type == "Transpose" and node.input[0] in self.dequantized:
+            self._transpose_dequantized(node)
+            return True
         if not all(name == "" or name in self.constants for name in node.input):
             return False
         from onnx.reference import ReferenceEvaluator
@@ -125,6 +128,13 @@ class Constants:
             raise self.unsupported(node, f"its constant value cannot be computed ({type(error).__name__})") from None
         self.constants.update(zip([n for n in node.output if n], map(np.asarray, results), strict=True))
         return True
+
+    def _transpose_dequantized(self, node: onnx.NodeProto) -> None:
+        """Quantised weights stay quantised where they are turned, as torch's exporter does for Linear over more than two axes."""
+        found = self.dequantized[node.input[0]]
+        order = self.attributes(node, perm=None)["perm"] or list(range(found.levels.ndim))[::-1]
+        axis = order.index(found.axis) if found.levels.ndim else 0
+        self.dequantized[node.output[0]] = Dequantized(found.levels.transpose(order), found.scales, axis)
 
     def _array(self, tensor: onnx.TensorProto) -> np.ndarray:
         try:

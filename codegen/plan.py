@@ -1,9 +1,9 @@
 """Where each tensor lies in the arena, and for how long."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from lamella.codegen import operators, pack
+from lamella.codegen import operators, pack, states
 from lamella.codegen.ir import Graph, Node
 
 
@@ -33,6 +33,9 @@ class MemoryPlan:
     arena_bytes: int
     lower_bound: int
     least: int
+    in_state: Mapping[str, int] = field(
+        default_factory=dict
+    )  # tensors that lie in the block of states, by offset there
 
     @property
     def proof(self) -> str:
@@ -69,14 +72,23 @@ def plan_memory(graph: Graph, hold_inputs: bool = False, exact: bool = True) -> 
     scratch = {name: slot.offset for slot in slots for name in slot.holds if name not in tensors}
     scratch = {name.removeprefix(_SCRATCH): offset for name, offset in scratch.items()}
     slots.sort(key=lambda s: (s.offset, s.first))
-    return MemoryPlan(offsets, scratch, tuple(slots), packing.bytes, lower_bound(graph), packing.bound)
+    owner, held = owners(graph), _in_state(graph)
+    in_state = {name: held[owner[name]] + inside[name] for name in tensors if owner[name] in held}
+    return MemoryPlan(offsets, scratch, tuple(slots), packing.bytes, lower_bound(graph), packing.bound, in_state)
 
 
 _SCRATCH = "scratch of "  # cannot be a tensor's name in _blocks: tensors are looked up first
 
 
 def alive(graph: Graph) -> dict[str, tuple[int, int, int]]:
-    """For each tensor that owns memory: (first step, last step, bytes). Uses of a view or a part count for the whole."""
+    """For each tensor that owns memory in the arena: (first step, last step, bytes). Uses of a view or a part count for the
+    whole."""
+    elsewhere = absent(graph) | _in_state(graph).keys()
+    return {name: life for name, life in _lives(graph).items() if name not in elsewhere}
+
+
+def _lives(graph: Graph) -> dict[str, tuple[int, int, int]]:
+    """As alive, wherever the memory is."""
     owner = owners(graph)
     first = {owner[port.tensor]: -1 for port in graph.inputs}
     last = dict(first)
@@ -86,8 +98,12 @@ def alive(graph: Graph) -> dict[str, tuple[int, int, int]]:
         first.setdefault(owner[node.output], step)
     for port in graph.outputs:
         last[owner[port.tensor]] = len(graph.nodes)
-    nowhere = absent(graph)
-    return {name: (first[name], last[name], graph.tensors[name].bytes) for name in first if name not in nowhere}
+    return {name: (first[name], last[name], graph.tensors[name].bytes) for name in first}
+
+
+def _in_state(graph: Graph) -> dict[str, int]:
+    """Tensors that lie in the block of states, by offset there."""
+    return states.in_block(graph, owners(graph), _lives(graph)) if graph.states else {}
 
 
 def absent(graph: Graph) -> set[str]:

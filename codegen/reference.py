@@ -1,24 +1,39 @@
 """The integer reference: a graph executed in PyTorch, exactly; float32 parts operation by operation. It judges the plain C
 kernels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
 
-from lamella.codegen import operators
-from lamella.codegen.ir import Graph, Port
+from lamella.codegen import operators, ports
+from lamella.codegen.ir import Graph
 
 
-def run(graph: Graph, inputs: Mapping[str, np.ndarray], chunk: int = 250) -> dict[str, np.ndarray]:
-    """Raw outputs by port name; inputs are raw values by port name, shape (samples, ...)."""
-    parts = [{port.name: values[port.tensor] for port in graph.outputs} for values in _chunks(graph, inputs, chunk)]
-    return {port.name: _raw(np.concatenate([part[port.name] for part in parts]), port) for port in graph.outputs}
+def run(
+    graph: Graph,
+    inputs: Mapping[str, np.ndarray],
+    chunk: int = 250,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Raw outputs by port name, those of states left out; inputs are raw values by port name, shape (samples, ...). Where states
+    are carried, the samples are calls of one stream, one after the other."""
+    parts, done, total = [], 0, len(next(iter(inputs.values())))
+    for values in _chunks(graph, inputs, chunk):
+        parts.append({port.name: values[port.tensor] for port in graph.caller_outputs})
+        done += len(values[graph.caller_outputs[0].tensor])
+        if progress:
+            progress(done, total)
+    return {
+        port.name: ports.outside(np.concatenate([part[port.name] for part in parts]), port)
+        for port in graph.caller_outputs
+    }
 
 
 def trace(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every tensor (uint8 or float32, inside values) for a few samples, by tensor name."""
-    return next(_chunks(graph, inputs, chunk=max(1, len(next(iter(inputs.values()))))))
+    parts = list(_chunks(graph, inputs, chunk=max(1, len(next(iter(inputs.values()))))))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def run_node(graph: Graph, node, inputs: list[np.ndarray]) -> np.ndarray:
@@ -33,21 +48,13 @@ def run_node(graph: Graph, node, inputs: list[np.ndarray]) -> np.ndarray:
 
 def _chunks(graph: Graph, inputs: Mapping[str, np.ndarray], chunk: int) -> Iterator[dict[str, np.ndarray]]:
     samples = len(next(iter(inputs.values())))
-    for start in range(0, samples, chunk):
-        values = {}
-        for port in graph.inputs:
-            values[port.tensor] = inside(inputs[port.name][start : start + chunk], port)
+    tensors = {port.name: port.tensor for port in (*graph.inputs, *graph.outputs)}
+    carried = {tensors[state.before]: state.first for state in graph.states}
+    for start in range(0, samples, 1 if carried else chunk):
+        values = dict(carried)
+        for port in graph.caller_inputs:
+            values[port.tensor] = ports.inside(inputs[port.name][start : start + (1 if carried else chunk)], port)
         for node in graph.nodes:
             values[node.output] = run_node(graph, node, [values[name] for name in node.inputs])
+        carried = {tensors[state.before]: values[tensors[state.after]] for state in graph.states}
         yield values
-
-
-def inside(raw: np.ndarray, port: Port) -> np.ndarray:
-    """Values of a graph's tensor from the raw values of its port."""
-    return raw if raw.dtype == np.float32 else (raw.astype(np.int16) + port.offset).astype(np.uint8)
-
-
-def _raw(values: np.ndarray, port: Port) -> np.ndarray:
-    if values.dtype == np.float32:
-        return values
-    return (values.astype(np.int16) - port.offset).astype(port.raw_dtype)

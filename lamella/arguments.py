@@ -34,7 +34,22 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         default="lamella",
         help="tflite: of TFLite files, round as TensorFlow Lite Micro does (default: lamella, one rounding)",
     )
+    add_states(parser)
+    parser.add_argument(
+        "--first-states", metavar="S.npz", type=Path, help="inputs named by --state before the first call (default: 0)"
+    )
     parser.add_argument("--name", help="C name of the model (default: the graph's name, else the file's)")
+
+
+def add_states(parser: argparse.ArgumentParser) -> None:
+    """--state, once or several times."""
+    parser.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        metavar="INPUT=OUTPUT",
+        help="this input is that output of the call before: the samples are calls of one stream; may be given several times",
+    )
 
 
 def add_optimize(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +69,8 @@ def check_model(args: argparse.Namespace) -> None:
     """Refuse what is asked of the model before any work is done."""
     if args.calibrate is not None and not args.calibrate.is_file():
         raise UsageError(f"--calibrate {args.calibrate}: no such file")
+    if getattr(args, "first_states", None) is not None and not args.state:
+        raise UsageError("--first-states: no --state INPUT=OUTPUT is given")
 
 
 def prepare(args: argparse.Namespace) -> None:
@@ -75,7 +92,8 @@ def prepare(args: argparse.Namespace) -> None:
     folder = TemporaryDirectory(prefix="lamella-")
     atexit.register(folder.cleanup)
     with output.progress(args, "calibrate") as progress:
-        args.calibrated = calibration.calibrate(args.model, args.calibrate, progress)
+        pairs = state_pairs(args.state, *calibration.ports(args.model)) if args.state else {}
+        args.calibrated = calibration.calibrate(args.model, args.calibrate, progress, pairs)
     args.model = Path(folder.name) / args.model.name  # the same name: C names may come from it
     args.model.write_bytes(args.calibrated.model.SerializeToString())
     if output.speaks(args):
@@ -98,7 +116,34 @@ def graph_of(args: argparse.Namespace):
     graph = pipeline.read_graph(args.model, not args.no_float, args.arithmetic)
     if graph.in_float and output.speaks(args):
         warn(in_float(graph.in_float))
-    return graph
+    return with_states(graph, args.state, args.first_states) if args.state else graph
+
+
+def with_states(graph, texts: list[str], first_file: Path | None):
+    """The graph with what --state and --first-states say."""
+    from lamella import vectors
+    from lamella.codegen import states
+
+    pairs = state_pairs(texts, *([port.name for port in ports] for ports in (graph.inputs, graph.outputs)))
+    return states.carry(graph, pairs, vectors.read_first(first_file, graph, pairs) if first_file else None)
+
+
+def state_pairs(texts: list[str], inputs: list[str], outputs: list[str]) -> dict[str, str]:
+    """Outputs by input, of INPUT=OUTPUT; names may hold = as well."""
+    found: dict[str, str] = {}
+    for text in texts:
+        halves = [(text[:k], text[k + 1 :]) for k, sign in enumerate(text) if sign == "="]
+        if not halves:
+            raise UsageError(f"--state {text!r}: write INPUT=OUTPUT, e.g. {inputs[0]}={outputs[0]}")
+        pair = next(((x, y) for x, y in halves if x in inputs and y in outputs), None)
+        if pair is None:
+            kind, names, name = ("output", outputs, 1) if any(x in inputs for x, _ in halves) else ("input", inputs, 0)
+            raise UsageError(f"--state {text!r}: the model has no {kind} {halves[0][name]!r}; its {kind}s are {names}")
+        for name, taken in zip(pair, (found.keys(), found.values()), strict=True):
+            if name in taken:
+                raise UsageError(f"--state {text!r}: {name!r} is a state already; name each input and output once")
+        found[pair[0]] = pair[1]
+    return found
 
 
 def in_float(nodes: Mapping[str, str]) -> str:

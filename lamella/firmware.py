@@ -18,6 +18,8 @@ from lamella.pipeline import Compiled
 
 MANIFEST = "lamella.json"
 SELFTEST_VECTORS = 2
+#: Of a stream: long enough for what one call leaves to be seen in the next ones.
+SELFTEST_CALLS = 4
 
 
 def folder_files(compiled: Compiled) -> dict[str, str]:
@@ -97,29 +99,27 @@ def selftest(compiled: Compiled) -> str:
     from lamella.codegen import reference
 
     graph, model = compiled.graph, compiled.model
+    count = SELFTEST_CALLS if graph.states else SELFTEST_VECTORS
     rng = np.random.default_rng(int(model.sha256[:8], 16))
     raw = {}
-    for port in graph.inputs:
+    for port in graph.caller_inputs:
         shape = graph.tensor_of(port).shape[1:]
         if port.raw_dtype == "float32":
-            raw[port.name] = vectors.floats(rng, (SELFTEST_VECTORS, *shape))
+            raw[port.name] = vectors.floats(rng, (count, *shape))
             continue
         info = np.iinfo(port.raw_dtype)
-        raw[port.name] = rng.integers(info.min, info.max, (SELFTEST_VECTORS, *shape), endpoint=True).astype(
-            port.raw_dtype
-        )
+        raw[port.name] = rng.integers(info.min, info.max, (count, *shape), endpoint=True).astype(port.raw_dtype)
     expected = reference.run(graph, raw)
     arrays = []
-    for ports, shown, values in ((graph.inputs, model.inputs, raw), (graph.outputs, model.outputs, expected)):
+    both = (graph.caller_inputs, model.inputs, raw), (graph.caller_outputs, model.outputs, expected)
+    for ports, shown, values in both:
         for port, c in zip(ports, shown, strict=True):
-            arrays.append(
-                cdata.Array(f"{c.argument}_vectors", c.ctype, values[port.name].reshape(SELFTEST_VECTORS, -1))
-            )
+            arrays.append(cdata.Array(f"{c.argument}_vectors", c.ctype, values[port.name].reshape(count, -1)))
 
     def array_rows(array: cdata.Array, k: int) -> list[str]:
         return emit.rows(cdata.Array(array.suffix, array.ctype, array.values[k]), width=112)
 
-    return emit.render("selftest.c.j2", m=model, vectors=SELFTEST_VECTORS, arrays=arrays, array_rows=array_rows)
+    return emit.render("selftest.c.j2", m=model, vectors=count, arrays=arrays, array_rows=array_rows)
 
 
 def layer_rows(compiled: Compiled) -> list[dict]:
@@ -128,8 +128,15 @@ def layer_rows(compiled: Compiled) -> list[dict]:
     rows = []
     for layer in compiled.model.layers:
         node = graph.nodes[layer.index]
-        rows.append({"layer": layer, "choice": node.choice, "offset": compiled.plan.offsets[node.output]})
+        rows.append({"layer": layer, "choice": node.choice, "offset": _offset(compiled.plan, node.output)})
     return rows
+
+
+def _offset(memory: plan.MemoryPlan, tensor: str) -> str:
+    """Where a tensor begins, for the memory plan."""
+    if tensor in memory.in_state:
+        return f"{memory.in_state[tensor]} of the state"
+    return str(memory.offsets[tensor])
 
 
 def loop_rows(compiled: Compiled) -> list[dict]:

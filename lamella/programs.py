@@ -19,12 +19,15 @@ MINIMAL_MAIN = """\
 #include "{name}.h"
 
 __attribute__((aligned(8))) uint8_t {arena}[{upper}_ARENA_BYTES];
-
+{state}
 int main(void)
 {{
     uint8_t *const a = {arena};
-    return {name}_run(a{arguments});
+    return {reset}{name}_run(a{arguments});
 }}
+"""
+
+STATE = """__attribute__((aligned(4))) static uint8_t state[{upper}_STATE_BYTES];
 """
 
 MINIMAL_MAIN_BY_ROW = """\
@@ -93,7 +96,14 @@ def minimal_program(compiled: Compiled, enlarged: bool = False) -> Path:
             name=model.name, upper=model.upper, arena=ARENA_SYMBOL, ctype=model.inputs[0].ctype, arguments=outputs
         )
     else:
-        main = MINIMAL_MAIN.format(name=model.name, upper=model.upper, arena=ARENA_SYMBOL, arguments=arguments)
+        main = MINIMAL_MAIN.format(
+            name=model.name,
+            upper=model.upper,
+            arena=ARENA_SYMBOL,
+            state=STATE.format(upper=model.upper) if model.states else "",
+            reset=f"{model.name}_reset(state) != 0 || " if model.states else "",
+            arguments=(", state" if model.states else "") + arguments,
+        )
     return build.build(
         compiled.board,
         {**compiled.sources(), "main.c": main},
@@ -125,14 +135,14 @@ def run(
     done = execute.execute(
         compiled.board,
         program,
-        vectors.to_bytes(graph.inputs, raw),
+        vectors.to_bytes(graph.caller_inputs, raw),
         run_symbol=f"{compiled.model.name}_run",
         count=count,
         segments=segments,
         blocks=blocks,
         progress=progress,
     )
-    return Result(vectors.from_bytes(graph.outputs, graph, done.outputs, done.samples), done)
+    return Result(vectors.from_bytes(graph.caller_outputs, graph, done.outputs, done.samples), done)
 
 
 def trace(compiled: Compiled, program: Path, raw: Mapping[str, np.ndarray]) -> list[dict[int, np.ndarray]]:
@@ -140,7 +150,7 @@ def trace(compiled: Compiled, program: Path, raw: Mapping[str, np.ndarray]) -> l
     done = execute.execute(
         compiled.board,
         program,
-        vectors.to_bytes(compiled.graph.inputs, raw),
+        vectors.to_bytes(compiled.graph.caller_inputs, raw),
         run_symbol=f"{compiled.model.name}_run",
         count=False,
         trace=True,
@@ -151,10 +161,10 @@ def trace(compiled: Compiled, program: Path, raw: Mapping[str, np.ndarray]) -> l
 def layer_segments(compiled: Compiled, segments: tuple[float, ...] | None) -> dict[int, float] | None:
     """Instructions by index of the node, from the segments of a counted run: one call per input, layer and output.
 
-    The first layer carries the copy of the inputs, the last that of the outputs. None where calls and layers do not match.
+    The first layer carries the copy of inputs and states, the last that of outputs and states. None where calls and layers do not match.
     """
     model = compiled.model
-    ins, layers = sum(port.offset is not None for port in model.inputs), len(model.layers)
+    ins, layers = model.copies_before, len(model.layers)
     if segments is None or len(segments) < ins + layers:
         return None
     counts = list(segments[ins : ins + layers])
@@ -169,7 +179,7 @@ def first_difference(graph: Graph, expected: Mapping[str, np.ndarray], got: Mapp
     """For each sample, whether any output byte differs."""
     differs = [
         vectors.different(expected[port.name], got[port.name]).reshape(len(got[port.name]), -1).any(axis=1)
-        for port in graph.outputs
+        for port in graph.caller_outputs
     ]
     return np.logical_or.reduce(differs)
 

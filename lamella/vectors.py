@@ -1,12 +1,13 @@
 """Inputs and outputs of a model as arrays: npz files, seeded test vectors, and the raw bytes that programs exchange."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from lamella import files, requant
+from lamella.codegen import ports
 from lamella.codegen.ir import Graph, Port
 from lamella.errors import UsageError
 
@@ -23,10 +24,10 @@ def read_inputs(path: str | Path, graph: Graph) -> dict[str, np.ndarray]:
             arrays = {name: data[name] for name in data.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise UsageError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None
-    wanted = [port.name for port in graph.inputs]
+    wanted = [port.name for port in graph.caller_inputs]
     if sorted(arrays) != sorted(wanted):
         raise UsageError(f"{path}: holds arrays {sorted(arrays)}, but the model's inputs are {wanted}; name them alike")
-    raw = {port.name: _raw(path, port, graph, arrays[port.name]) for port in graph.inputs}
+    raw = {port.name: _raw(path, port, graph, arrays[port.name]) for port in graph.caller_inputs}
     counts = {name: len(array) for name, array in raw.items()}
     if len(set(counts.values())) > 1:
         raise UsageError(f"{path}: the arrays differ in their number of samples: {counts}")
@@ -35,17 +36,46 @@ def read_inputs(path: str | Path, graph: Graph) -> dict[str, np.ndarray]:
     return raw
 
 
+def read_first(path: Path, graph: Graph, names: Collection[str]) -> dict[str, np.ndarray]:
+    """States before the first call, as they are inside, by name of their input, of an npz with some of these: shape (1, ...)."""
+    named = {port.name: port for port in graph.inputs if port.name in names}
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UsageError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None
+    if strange := sorted(arrays.keys() - named.keys()):
+        raise UsageError(f"{path}: holds {strange}, but the states are {sorted(named)}; name them like the inputs")
+    raw = {name: _raw(path, named[name], graph, array) for name, array in arrays.items()}
+    if wrong := [name for name, array in raw.items() if len(array) != 1]:
+        raise UsageError(
+            f"{path}: {wrong[0]!r} holds {len(raw[wrong[0]])} values of the state; one is wanted, (1, ...)"
+        )
+    return {name: ports.inside(array, named[name]) for name, array in raw.items()}
+
+
+def state_inputs(graph: Graph, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Raw values of the inputs that are states, of every call of a stream, from the outputs in the model's types."""
+    named = {port.name: port for port in (*graph.inputs, *graph.outputs)}
+    found = {}
+    for state in graph.states:
+        x, y = named[state.before], named[state.after]
+        left = quantize(y, graph, outputs[y.name]) if y.dtype == "float32" else outputs[y.name]
+        found[x.name] = np.concatenate([ports.outside(state.first, x), left[:-1]])
+    return found
+
+
 def read_expected(path: str | Path, graph: Graph, samples: int) -> dict[str, np.ndarray]:
     """Raw integer outputs by port name, from an npz as `lamella run` and `lamella vectors` write it."""
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as data:
-            found = {p.name: data[p.name if p.dtype == p.raw_dtype else f"{p.name}__q"] for p in graph.outputs}
+            found = {p.name: data[p.name if p.dtype == p.raw_dtype else f"{p.name}__q"] for p in graph.caller_outputs}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise UsageError(
             f"{path}: holds no raw outputs of this model ({error}); write it with `lamella run` or `lamella vectors`"
         ) from None
-    for port in graph.outputs:
+    for port in graph.caller_outputs:
         wanted = (samples, *graph.tensor_of(port).shape[1:])
         if found[port.name].shape != wanted or found[port.name].dtype != port.raw_dtype:
             raise UsageError(
@@ -85,11 +115,16 @@ def dequantize(port: Port, graph: Graph, raw: np.ndarray) -> np.ndarray:
     return (raw.astype(np.int32) - (q.zero - port.offset)).astype(np.float32) * np.float32(q.scale)
 
 
+def in_model_type(port: Port, graph: Graph, raw: np.ndarray) -> np.ndarray:
+    """What the model itself takes for raw values."""
+    return dequantize(port, graph, raw) if port.dtype == "float32" else raw
+
+
 def seeded(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     """16 random vectors over the full quantised range, then all-minimum and all-maximum."""
     rng = np.random.default_rng(seed)
     found = {}
-    for port in graph.inputs:
+    for port in graph.caller_inputs:
         shape = graph.tensor_of(port).shape[1:]
         if port.raw_dtype == "float32":
             found[port.name] = floats(rng, (SEEDED_VECTORS + 2, *shape))
@@ -141,7 +176,7 @@ def from_bytes(ports: tuple[Port, ...], graph: Graph, data: bytes, samples: int)
 def write_outputs(path: str | Path, graph: Graph, raw: Mapping[str, np.ndarray]) -> None:
     """An npz with one array per output in the model's type, and `<name>__q`, the raw integers, where that is float."""
     arrays = {}
-    for port in graph.outputs:
+    for port in graph.caller_outputs:
         if port.dtype != port.raw_dtype:
             arrays[port.name] = dequantize(port, graph, raw[port.name])
             arrays[f"{port.name}__q"] = raw[port.name]

@@ -5,14 +5,15 @@ are off: its fused kernels saturate 16-bit sums on some x86 processors.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 
 from lamella import vectors
-from lamella.codegen import import_onnx, onnx_file, reference
-from lamella.codegen.ir import Graph
+from lamella.codegen import import_onnx, onnx_file, ports, reference
+from lamella.codegen.ir import Graph, State
 from lamella.errors import UsageError
 
 LAYER_SAMPLES = 32
@@ -23,7 +24,7 @@ FLOAT_EQUAL = 1e-5
 def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict:
     """The "onnxruntime" part of `lamella verify`: over the whole network, and each layer fed with the same inputs."""
     few = {name: array[:LAYER_SAMPLES] for name, array in raw.items()}
-    return with_layers(outputs_apart(graph, run(path, graph, raw), expected), layers(path, few))
+    return with_layers(outputs_apart(graph, run(path, graph, raw), expected), layers(path, few, graph.states))
 
 
 def with_layers(whole: dict, by_layer: Mapping[str, int]) -> dict:
@@ -37,7 +38,7 @@ def outputs_apart(graph: Graph, theirs: Mapping[str, np.ndarray], expected: Mapp
     Levels for quantised outputs, shares of the largest value for float32 ones; None where there are no such outputs.
     """
     largest, relative, equal, count, agree = None, None, 0, 0, []
-    for port in graph.outputs:
+    for port in graph.caller_outputs:
         levels = vectors.quantize(port, graph, theirs[port.name]) if port.dtype == "float32" else theirs[port.name]
         if port.raw_dtype == "float32":
             difference = relative_difference(levels, expected[port.name])
@@ -70,7 +71,7 @@ def relative_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def run(
     path: Path, graph: Graph, raw: Mapping[str, np.ndarray], model: onnx.ModelProto | None = None
 ) -> dict[str, np.ndarray]:
-    """Outputs of onnxruntime by name, for raw integer inputs."""
+    """Outputs of onnxruntime by name, for raw integer inputs. States are carried from call to call as it leaves them."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -83,18 +84,27 @@ def run(
         raise UsageError(f"{path}: onnxruntime does not load it: {str(error).splitlines()[0]}") from None
     names = [output.name for output in session.get_outputs()]
     total = vectors.samples_of(raw)
-    step = 250 if not isinstance(session.get_inputs()[0].shape[0], int) else 1
+    step = 250 if not isinstance(session.get_inputs()[0].shape[0], int) and not graph.states else 1
+    states = first_states(graph)
     parts = []
     for start in range(0, total, step):
-        feeds = {}
-        for port in graph.inputs:
-            q = raw[port.name][start : start + step]
-            feeds[port.name] = vectors.dequantize(port, graph, q) if port.dtype == "float32" else q
-        parts.append(session.run(names, feeds))
-    return {name: np.concatenate([np.asarray(part[k]) for part in parts]) for k, name in enumerate(names)}
+        feeds = dict(states)
+        for port in graph.caller_inputs:
+            feeds[port.name] = vectors.in_model_type(port, graph, raw[port.name][start : start + step])
+        part = dict(zip(names, session.run(names, feeds), strict=True))
+        states = {state.before: part[state.after] for state in graph.states}
+        parts.append(part)
+    return {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in names}
 
 
-def layers(path: Path, raw: Mapping[str, np.ndarray]) -> dict[str, int]:
+def first_states(graph: Graph) -> dict[str, np.ndarray]:
+    """States before the first call in the model's types, by name of their input."""
+    named = {port.name: port for port in graph.inputs}
+    states = [(named[state.before], state.first) for state in graph.states]
+    return {port.name: vectors.in_model_type(port, graph, ports.outside(first, port)) for port, first in states}
+
+
+def layers(path: Path, raw: Mapping[str, np.ndarray], states: tuple[State, ...] = ()) -> dict[str, int]:
     """For each operator of the file: how many levels its result is from onnxruntime's, on onnxruntime's own inputs.
 
     A loop hands its differences on from step to step; the operators inside it are compared instead, on random inputs.
@@ -102,7 +112,7 @@ def layers(path: Path, raw: Mapping[str, np.ndarray]) -> dict[str, int]:
     path = Path(path)
     model = onnx_file.load(path)
     bodies = [body_model(model, node) for node in model.graph.node if node.op_type == "Scan"]
-    graph, found = _layers(path, model, raw)
+    graph, found = _layers(path, model, raw, states)
     scans = [node for node in graph.nodes if node.op == "scan"]
     for node, body in zip(scans, bodies, strict=True):
         del found[node.name]
@@ -129,9 +139,12 @@ def body_model(model: onnx.ModelProto, loop: onnx.NodeProto) -> onnx.ModelProto:
     return found
 
 
-def _layers(path: Path, model: onnx.ModelProto, raw: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, int]]:
+def _layers(
+    path: Path, model: onnx.ModelProto, raw: Mapping[str, np.ndarray], states: tuple[State, ...] = ()
+) -> tuple[Graph, dict[str, int]]:
     """The graph of a model, and the difference of each of its operators."""
     graph, names = import_onnx.read_model(model, path)
+    graph = replace(graph, states=states)
     there = {o.name for o in model.graph.output}
     inputs = {port.name for port in graph.inputs}
     wanted = [name for name in dict.fromkeys(names.values()) if name not in there and name not in inputs]
@@ -139,14 +152,16 @@ def _layers(path: Path, model: onnx.ModelProto, raw: Mapping[str, np.ndarray]) -
     inferred = {v.name: v for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
     model.graph.output.extend(inferred[name] for name in wanted if name in inferred)
     theirs = run(path, graph, raw, model)
+    given = {**raw, **vectors.state_inputs(graph, theirs)}
     return graph, on_their_inputs(
-        graph, raw, {tensor: theirs[name] for tensor, name in names.items() if name in theirs}
+        graph, given, {tensor: theirs[name] for tensor, name in names.items() if name in theirs}
     )
 
 
 def on_their_inputs(graph: Graph, raw: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """For each layer whose result a witness gave (by tensor of the graph): levels between that and ours, on its inputs."""
-    values = {port.tensor: reference.inside(raw[port.name], port) for port in graph.inputs}
+    """For each layer whose result a witness gave (by tensor of the graph): levels between that and ours, on its inputs. raw:
+    of all inputs, states included."""
+    values = {port.tensor: ports.inside(raw[port.name], port) for port in graph.inputs}
     found = {}
     for node in graph.nodes:
         ours = reference.run_node(graph, node, [values[name] for name in node.inputs])

@@ -5,6 +5,7 @@ It is what such files run on today, and its kernels round twice where ours round
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import util
 from pathlib import Path
 
@@ -40,12 +41,14 @@ def compare(path: Path, graph: Graph, raw: Mapping[str, np.ndarray], expected: M
     model = sources.parse(Path(path))
     origins = json.loads({p.key: p.value for p in model.metadata_props}[ORIGINS])
     known, names = import_onnx.read_model(model, Path(path), graph.arithmetic)
+    known = replace(known, states=graph.states)
     some = {name: array[:SAMPLES] for name, array in raw.items()}
     few = min(witness.LAYER_SAMPLES, vectors.samples_of(raw))
     wanted = {tensor: origins[name] for tensor, name in names.items() if name in origins}
     outputs, inner = run(Path(path), graph, some, {index for index, _ in wanted.values()}, few)
     theirs = {t: _in_layout(inner[index], layout, known.tensors[t].shape) for t, (index, layout) in wanted.items()}
-    by_layer = witness.on_their_inputs(known, {name: array[:few] for name, array in raw.items()}, theirs)
+    given = {name: array[:few] for name, array in (raw | vectors.state_inputs(graph, outputs)).items()}
+    by_layer = witness.on_their_inputs(known, given, theirs)
     whole = witness.outputs_apart(graph, outputs, {name: array[:SAMPLES] for name, array in expected.items()})
     return witness.with_layers(whole, by_layer)
 
@@ -65,14 +68,18 @@ def run(
         )
         outputs: dict[str, list] = {port.name: [] for port in graph.outputs}
         inner: dict[int, list] = {index: [] for index in tensors}
+        states = witness.first_states(graph)
         for k in range(vectors.samples_of(raw)):
             for place, port in enumerate(graph.inputs):
-                q = raw[port.name][k : k + 1]
-                real = port.dtype == "float32" and port.raw_dtype != "float32"
-                interpreter.set_input(vectors.dequantize(port, graph, q) if real else q, place)
+                if port.name not in states:
+                    q = raw[port.name][k : k + 1]
+                    interpreter.set_input(vectors.in_model_type(port, graph, q), place)
+                else:
+                    interpreter.set_input(states[port.name], place)
             interpreter.invoke()
             for place, port in enumerate(graph.outputs):
                 outputs[port.name].append(interpreter.get_output(place))
+            states = {state.before: outputs[state.after][-1] for state in graph.states}
             if k < few:
                 for index, found in inner.items():
                     found.append(interpreter.GetTensor(index, 0)["tensor_data"])

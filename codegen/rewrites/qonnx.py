@@ -31,10 +31,10 @@ def apply(editor: Editor) -> None:
     editor.each(replace)
 
 
-def _range(editor: Editor, node: onnx.NodeProto) -> tuple[int, int] | None:
-    """Lowest and highest level; None beyond 8 bits."""
+def _range(editor: Editor, node: onnx.NodeProto, most: int = 8) -> tuple[int, int] | None:
+    """Lowest and highest level; None beyond `most` bits."""
     bits = editor.constant(node.input[3])
-    if bits is None or bits.size != 1 or not 1 <= float(bits.reshape(-1)[0]) <= 8:
+    if bits is None or bits.size != 1 or not 1 <= float(bits.reshape(-1)[0]) <= most:
         return None
     bits, narrow = int(bits.reshape(-1)[0]), int(bool(attribute(node, "narrow", 0)))
     if attribute(node, "signed", 1):
@@ -59,11 +59,15 @@ def _mode(node: onnx.NodeProto, default: str = "ROUND") -> str:
 
 def _weights(editor: Editor, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
     values, scale, zero = (editor.constant(name) for name in node.input[:3])
-    bounds = _range(editor, node)
+    is_bias = values is not None and values.ndim == 1
+    bounds = _range(editor, node, most=32 if is_bias else 8)
     if values is None or scale is None or zero is None or bounds is None or (scale <= 0).any():
         return None
     levels = _rounded(values.astype(np.float64) / scale + zero, _mode(node))
-    return None if levels is None else _constant(editor, node, np.clip(levels, *bounds), scale, zero)
+    wide = max(-bounds[0], bounds[1]) > 255  # DequantizeLinear takes int32 then, without a zero point
+    if levels is None or (wide and (zero.any() or bounds[1] >= 2**31)):
+        return None
+    return _constant(editor, node, np.clip(levels, *bounds), scale, zero, np.int32 if wide else None)
 
 
 def _bipolar(editor: Editor, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
@@ -137,10 +141,12 @@ def _quantized(
 
 
 def _constant(
-    editor: Editor, node, levels: np.ndarray, scale: np.ndarray, zero: np.ndarray
+    editor: Editor, node, levels: np.ndarray, scale: np.ndarray, zero: np.ndarray, kind: type | None = None
 ) -> list[onnx.NodeProto] | None:
-    """Levels behind DequantizeLinear; one axis at most may have a scale of its own at each place."""
-    kind = np.int8 if levels.min(initial=0) >= -128 and levels.max(initial=0) <= 127 else np.uint8
+    """Levels behind DequantizeLinear, of 8 bits if nothing else is said; one axis at most may have a scale of its own at each
+    place."""
+    if kind is None:
+        kind = np.int8 if levels.min(initial=0) >= -128 and levels.max(initial=0) <= 127 else np.uint8
     if scale.size > 1 and (scale.ndim != levels.ndim or sum(d > 1 for d in scale.shape) != 1):
         return None
     axis = int(np.argmax(scale.shape)) if scale.size > 1 else None

@@ -5,7 +5,7 @@ tensors get, whether layers are equalised before and biases corrected, is found 
 one whose outputs are nearest to the float model's on samples that no range was found on is taken.
 """
 
-from lamella.calibration.floats import is_float
+from lamella.calibration.floats import is_float, ports
 from lamella.calibration.quantize import Calibrated, LayerNoise, Trial, calibrate
 
-__all__ = ["Calibrated", "LayerNoise", "Trial", "calibrate", "is_float"]
+__all__ = ["Calibrated", "LayerNoise", "Trial", "calibrate", "is_float", "ports"]

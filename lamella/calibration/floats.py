@@ -1,6 +1,6 @@
 """A float model in one plain form, and what its tensors hold for samples of its input."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,8 +53,15 @@ def prepared(path: Path) -> onnx.ModelProto:
         raise UsageError(f"{path}: onnxruntime does not load it: {reason}; export it again") from None
 
 
-def read_samples(path: Path, model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """float32 arrays (N, ...) by input name, from an .npz with one array per model input."""
+def ports(path: Path) -> tuple[list[str], list[str]]:
+    """Names of a file's inputs and outputs."""
+    graph = onnx_file.parse(path).graph
+    constant = {t.name for t in graph.initializer}
+    return [i.name for i in graph.input if i.name not in constant], [o.name for o in graph.output]
+
+
+def read_samples(path: Path, model: onnx.ModelProto, states: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """float32 arrays (N, ...) by input name, from an .npz with one array per model input but those that are states."""
     try:
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
@@ -62,8 +69,8 @@ def read_samples(path: Path, model: onnx.ModelProto) -> dict[str, np.ndarray]:
         raise UsageError(
             f"--calibrate {path}: not a readable .npz file ({type(error).__name__}); write it with numpy.savez"
         ) from None
-    constant = {t.name for t in model.graph.initializer}
-    wanted = [i for i in model.graph.input if i.name not in constant]
+    apart = {t.name for t in model.graph.initializer} | {*states}
+    wanted = [i for i in model.graph.input if i.name not in apart]
     names = [i.name for i in wanted]
     if sorted(arrays) != sorted(names):
         raise UsageError(
@@ -85,8 +92,6 @@ def read_samples(path: Path, model: onnx.ModelProto) -> dict[str, np.ndarray]:
 
 def outputs(model: onnx.ModelProto, samples: Mapping[str, np.ndarray], names: Sequence[str]) -> Iterator[dict]:
     """Tensors of the model by name, batch after batch. Names that the model does not have are left out."""
-    import onnxruntime
-
     known = {i.name: i for i in (*model.graph.value_info, *model.graph.output, *model.graph.input)}
     made = {t for node in model.graph.node for t in node.output}
     wanted = [name for name in names if name in made]
@@ -96,15 +101,22 @@ def outputs(model: onnx.ModelProto, samples: Mapping[str, np.ndarray], names: Se
     seen.graph.output.extend(
         known.get(name) or onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in wanted
     )
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(seen.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    fixed = {i.name: i.shape[0] for i in session.get_inputs() if i.shape and isinstance(i.shape[0], int)}
+    running = session(seen)
+    fixed = {i.name: i.shape[0] for i in running.get_inputs() if i.shape and isinstance(i.shape[0], int)}
     step, total = min(fixed.values(), default=BATCH), len(next(iter(samples.values())))
     for start in range(0, total - total % step if fixed else total, step):
         part = {name: array[start : start + step] for name, array in samples.items()}
-        yield part | dict(zip(wanted, session.run(wanted, part), strict=True))
+        yield part | dict(zip(wanted, running.run(wanted, part), strict=True))
+
+
+def session(model: onnx.ModelProto):
+    """onnxruntime with a model, which it runs as it stands."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 @dataclass

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import numpy as np
 import onnx
 
-from lamella.calibration import correct, equalize, floats, ranges
+from lamella.calibration import correct, equalize, floats, ranges, states
 from lamella.errors import UnsupportedError
 from lamella.output import shorten
 
@@ -81,15 +82,21 @@ class Calibrated:
 
 
 def calibrate(
-    model_path: Path, samples_path: Path, progress: Callable[[int, int], None] = lambda done, total: None
+    model_path: Path,
+    samples_path: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    carried: Mapping[str, str] = MappingProxyType({}),
 ) -> Calibrated:
     """Quantises a float model: int8 weights per channel, uint8 activations.
 
-    samples_path: .npz, one array (N, ...) per model input. With 8 samples or more every other one is kept to compare the ways
+    samples_path: .npz, one array (N, ...) per model input. carried: outputs by the input that they are in the next call, which
+    then share their quantisation; the samples are calls of one stream, and have no arrays for these inputs. With 8 samples or more every other one is kept to compare the ways
     on. UsageError, UnsupportedError: what cannot be read or quantised.
     """
     model = floats.prepared(model_path)
-    samples = floats.read_samples(samples_path, model)
+    samples = floats.read_samples(samples_path, model, carried)
+    if carried:
+        samples = states.with_states(model, samples, carried)
     several = len(next(iter(samples.values()))) >= 8
     found_on = {name: x[::2] if several else x for name, x in samples.items()}
     compared = {name: (x[1::2] if several else x)[:COMPARED] for name, x in samples.items()}
@@ -110,7 +117,7 @@ def calibrate(
             if corrected and not correct.correct_(final, means):
                 continue
             for method, range_of in ranges.METHODS.items():
-                limits = {name: range_of(h) for name, h in seen.items()}
+                limits = states.tied({name: range_of(h) for name, h in seen.items()}, final, carried)
                 quantised = _quantised(final, limits, found_on, model_path)
                 snr = _snr_of_outputs(model, goal, _collect(quantised, compared, _ends(model)))
                 made.append((Trial(method, equalized, corrected, snr), quantised))

@@ -31,8 +31,9 @@ def run(args: argparse.Namespace) -> int:
         "sha256": model.sha256,
         "name": model.name,
         "board": name,
-        "inputs": [_port(graph, port) for port in graph.inputs],
-        "outputs": [_port(graph, port) for port in graph.outputs],
+        "inputs": [_port(graph, port) for port in graph.caller_inputs],
+        "outputs": [_port(graph, port) for port in graph.caller_outputs],
+        "states": [{"input": s.before, "output": s.after, "bytes": s.first.nbytes} for s in graph.states],
         "weights": model.weights,
         "weight_bytes": model.weight_bytes,
         "float32_bytes": 4 * model.weights,
@@ -75,6 +76,8 @@ def _print(data: dict) -> None:
                     else ""
                 )
             )
+    for state in data["states"]:
+        print(f"state        {state['input']} is {state['output']} of the call before, {state['bytes']:,} bytes")
     saved = 100 * (1 - data["weight_bytes"] / max(data["float32_bytes"], 1))
     print(f"weights      {data['weights']:,} in {data['weight_bytes']:,} bytes ({saved:.1f} % less than float32)")
     print(f"MACs         {data['macs']:,}")

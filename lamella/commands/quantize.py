@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from lamella import files, output
+from lamella import arguments, files, output
 from lamella.errors import UnsupportedError
 
 HELP = "quantise a float ONNX model to 8 bits with samples of its input, and show what each layer loses"
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="one array (N, ...) per input; 100 samples will do",
     )
+    arguments.add_states(parser)
     parser.add_argument("--out", required=True, metavar="FILE", type=Path, help="QDQ ONNX file to write")
 
 

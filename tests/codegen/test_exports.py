@@ -1,7 +1,10 @@
 """Networks as people bring them: torch, both exporters, onnxruntime's quantize_static in both of its forms."""
 
 import numpy as np
+import onnx
 import pytest
+from recurrent_models import Builder
+from streaming_models import model
 from torch_networks import NETWORKS, Unet, export, quantize
 
 from lamella import pipeline, vectors, verify, witness
@@ -36,3 +39,26 @@ def test_network_runs_bit_for_bit_and_near_onnxruntime(tmp_path, kind, dynamo):
         for port in graph.outputs:
             levels = vectors.quantize(port, graph, theirs[port.name])
             assert np.median(np.abs(levels.astype(int) - expected[port.name])) <= 2
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_a_linear_layer_over_three_axes_as_pt2e_exports_it_runs_in_integers(tmp_path, per_channel):
+    """torch's exporter turns the weights behind their DequantizeLinear."""
+    rng, b = np.random.default_rng(1), Builder({})
+    _, x = b.quantize("x", 0.03, 3, np.int8)
+    levels = rng.integers(-127, 128, (5, 8)).astype(np.int8)
+    scales = rng.uniform(0.001, 0.01, 5 if per_channel else ()).astype(np.float32)
+    constants = [b.constant("w", levels), b.constant("ws", scales), b.constant("wz", np.zeros(scales.shape, np.int8))]
+    weights = b.node("DequantizeLinear", constants, "dequantize_per_channel", axis=0)
+    turned = b.node("Transpose", [weights], "val_15", perm=[1, 0])
+    bias = b.constant("bias", rng.normal(0, 0.5, 5).astype(np.float32))
+    y = b.node("Add", [b.node("MatMul", [x, turned], "val_16"), bias], "linear")
+    _, y = b.quantize(b.node("Relu", [y], "relu"), 0.02, -128, np.int8)
+    onnx.save(model(b, {"x": (6, 8)}, {y: (6, 5)}, "linear"), tmp_path / "m.onnx")
+    graph = import_onnx.read(tmp_path / "m.onnx", floats=False)
+    (layer,) = (node for node in graph.nodes if hasattr(node.attributes, "levels"))
+    assert np.array_equal(layer.attributes.levels.reshape(5, 8), levels)
+    raw = vectors.seeded(graph)
+    assert max(witness.layers(tmp_path / "m.onnx", raw).values()) <= 1
+    compiled = pipeline.compile_model(tmp_path / "m.onnx", "host", graph=graph)
+    assert verify.verify_board(compiled, raw, reference.run(graph, raw)).mismatches == 0

@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from lamella import witness
 from lamella.codegen import import_onnx, onnx_file, reference, rewrites
 from lamella.errors import UnsupportedError
 
@@ -226,6 +227,27 @@ def test_qonnx(tmp_path, bits, bipolar):
     assert got.max() == 15
     assert np.abs(got.astype(int) - wanted).max() <= 1
     assert (got == wanted).mean() > 0.99
+
+
+def test_qonnx_bias_of_32_bits(tmp_path):
+    """As Brevitas writes Int32Bias: a Quant in the scale of the accumulator, of each channel."""
+    m = Integers()
+    w, b = RNG.normal(0, 0.3, (4, 2, 3, 3)).astype(np.float32), RNG.normal(0, 30, 4).astype(np.float32)
+    scales = RNG.uniform(0.05, 0.1, (4, 1, 1, 1)).astype(np.float32)
+    bias_scales = (np.float32(0.05) * scales).reshape(4)
+    m.inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 2, 6, 6)))
+    x = quant(m, "x", 0.05, 0.0, 8, signed=1, narrow=0)
+    weights = quant(m, m.constant(w), scales, 0.0, 8, signed=1, narrow=1)
+    bias = quant(m, m.constant(b), bias_scales, 0.0, 32, signed=1, narrow=0)
+    y = quant(m, m.node("Conv", [x, weights, bias]), 0.5, 0.0, 8, signed=1, narrow=0)
+    model = m.model(y, (1, 4, 4, 4), TensorProto.FLOAT)
+    model.opset_import.append(helper.make_opsetid("qonnx.custom_op.general", 2))
+    onnx.save(model, tmp_path / "m.onnx")
+    graph = import_onnx.read(tmp_path / "m.onnx", floats=False)
+    (conv,) = graph.nodes
+    np.testing.assert_array_equal(conv.attributes.bias, np.rint(b.astype(np.float64) / bias_scales))
+    raw = {"x": RNG.integers(-128, 128, (5, 2, 6, 6)).astype(np.int8)}
+    assert max(witness.layers(tmp_path / "m.onnx", raw).values()) <= 1
 
 
 @pytest.mark.parametrize(

@@ -178,3 +178,49 @@ def test_the_report_shows_what_each_layer_loses(folder, tmp_path):
     assert cli.main(command) == 0
     page = out.read_text()
     assert "dB above the noise" in page and "Conv + Relu" in page
+
+
+class Streaming(nn.Module):
+    """A causal convolution with its past, a GRU cell of plain operators with its state, and scores of each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(4, 8, 3), nn.BatchNorm1d(8)
+        self.input, self.state, self.head = nn.Linear(8, 30), nn.Linear(10, 30), nn.Linear(10, 3)
+
+    def forward(self, x, past, h):
+        window = torch.cat([past, x], 2)
+        features = torch.relu(self.norm(self.conv(window))).mean(2)
+        (a_r, a_z, a_n), (b_r, b_z, b_n) = self.input(features).chunk(3, 1), self.state(h).chunk(3, 1)
+        r, z = torch.sigmoid(a_r + b_r), torch.sigmoid(a_z + b_z)
+        n = torch.tanh(a_n + r * b_n)
+        h = n + z * (h - n)
+        return self.head(h), window[:, :, -2:], h
+
+
+def test_a_float_streaming_model_gets_one_scale_for_each_state(tmp_path, capsys):
+    torch.manual_seed(2)
+    net = Streaming().eval()
+    names = {"input_names": ["x", "past", "h"], "output_names": ["y", "past_out", "h_out"]}
+    first = torch.zeros(1, 4, 2), torch.zeros(1, 10)
+    torch.onnx.export(net, (torch.zeros(1, 4, 4), *first), str(tmp_path / "float.onnx"), dynamo=False, **names)
+    x = np.random.default_rng(0).normal(0, 1, (120, 4, 4)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    model, samples = tmp_path / "float.onnx", tmp_path / "x.npz"
+    how = ["--calibrate", samples, "--state", "past=past_out", "--state", "h=h_out"]
+    boards = ["--board", "host", "--board", "qemu_mps2_an386"]
+    assert cli.main(list(map(str, ["verify", model, *how, *boards, "--inputs", samples]))) == 0
+    assert "120 vectors, every output byte equal" in capsys.readouterr().out
+    run_there = ["run", model, *how, "--board", "host", "--inputs", samples, "--outputs", tmp_path / "y.npz", "--quiet"]
+    assert cli.main(list(map(str, run_there))) == 0
+    expected, states = [], first
+    with torch.no_grad():
+        for frame in torch.from_numpy(x):
+            y, *states = net(frame[None], *states)
+            expected.append(y[0].numpy())
+    with np.load(tmp_path / "y.npz") as data:
+        assert snr_db(np.array(expected), data["y"]) > 20
+    # The same file on the way to disk: its states are states of any later command.
+    written = ["quantize", model, *how, "--out", tmp_path / "q.onnx", "--quiet"]
+    assert cli.main(list(map(str, written))) == 0
+    assert cli.main(list(map(str, ["analyze", tmp_path / "q.onnx", *how[2:], "--no-float"]))) == 0

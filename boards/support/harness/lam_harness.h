@@ -27,6 +27,10 @@ extern uint8_t lam_harness_arena[];
 /* Runs the model once over the arena; 0, or what went wrong. The inputs may be overwritten. */
 int lam_harness_invoke(void);
 
+/* Begins a stream, for models that carry states from call to call: called once, before the first. 0, or what went wrong. The
+ * harness has one that does nothing. */
+int lam_harness_begin(void);
+
 /* --- what the harness defines --- */
 
 #define LAM_TRACE_SAMPLE 0xffffffffu

@@ -11,6 +11,11 @@
 
 static uint64_t lam_harness_ticks;
 
+__attribute__((weak)) int lam_harness_begin(void)
+{
+    return 0;
+}
+
 static int lam_harness_timed(void)
 {
     uint32_t start = lam_port_time();
@@ -88,6 +93,9 @@ int main(void)
         return lam_harness_fail("cannot open lam_trace.bin");
     }
 #endif
+    if (lam_harness_begin() != 0) {
+        return lam_harness_fail("the model cannot begin a stream");
+    }
     uint32_t samples = 0, deepest = 0;
     int more;
     while ((more = lam_harness_read(input)) > 0) {
