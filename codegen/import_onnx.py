@@ -355,13 +355,13 @@ class Reader(Floats):
 
     def _fold_shape(self, node: onnx.NodeProto) -> bool:
         """The shape of an activation is constant, the batch being 1."""
-        if node.op_type != "Shape" or node.attribute:
+        if node.op_type != "Shape":
             return False
         tensor = self._inside(node.input[0])
         if tensor is None:
             return False
-        shape = self.tensors[tensor].shape
-        self.constants[node.output[0]] = np.array(shape[1:] if tensor in self.rows else shape, np.int64)
+        a = self.attributes(node, start=0, end=None)
+        self.constants[node.output[0]] = np.array(self.shape_of(self.tensors[tensor]), np.int64)[a["start"] : a["end"]]
         return True
 
     def _rescale(self, node: onnx.NodeProto, tensor: str, sink: Sink) -> str:

@@ -120,7 +120,7 @@ class Floats(Builder):
         return Operand(value.shape, value=value)
 
     def _of(self, tensor: Tensor) -> Operand:
-        return Operand(tensor.shape[1:] if self.is_rows(tensor) else tensor.shape, tensor)
+        return Operand(self.shape_of(tensor), tensor)
 
     def float_tensor(self, name: str) -> Tensor | None:
         """The float32 tensor that stands for an ONNX tensor."""

@@ -70,7 +70,7 @@ def read(reader, node, floats: bool) -> None:
     scan = Scan(body, steps.pop(), first, tuple(map(bool, back)), results)
     inputs = [x.tensor for x in (*sequences, *given) if x.tensor is not None]
     ends = [body.tensor_of(body.outputs[r.output]) for r in results]
-    shapes = [t.shape[1:] if inner.is_rows(t) else t.shape for t in ends]
+    shapes = [inner.shape_of(t) for t in ends]
     at = [out_axes[k - states] if k >= states else None for k in used]
     if floats:
         _give_floats(reader, node, inputs, scan, shapes, used, at)
@@ -90,11 +90,14 @@ def _integer(reader, node, k: int, axis: int | None = None) -> _Given:
             )
         return _Given(value.shape, value=value)
     x = reader.integer(node, k)
+    shape = reader.shape_of(x)
     if axis is None:
-        return _Given(x.shape, x)
-    if len(x.shape) < 2 or axis not in (1, 1 - len(x.shape)):
-        raise reader.unsupported(node, f"scanning axis {axis} of shape {x.shape}; (batch, steps, ...) is supported")
-    return _Given((1, *x.shape[2:]), x, steps=x.shape[1])
+        return _Given(shape, x)
+    axis %= len(shape)
+    step = (*shape[:axis], *shape[axis + 1 :])
+    if prod(shape[:axis]) != 1 or step[:1] != (1,):
+        raise reader.unsupported(node, f"scanning axis {axis} of shape {shape}; a batch of 1 is supported")
+    return _Given(step, x, steps=shape[axis])
 
 
 def _float(reader, node, k: int, axis: int | None = None) -> _Given:
@@ -174,15 +177,15 @@ def _give_integers(
 ) -> None:
     """Integer results. Several lie in one tensor, whose quantisation says nothing: parts of it are read, each with its own."""
     wholes = []
-    for result, shape, axis in zip(scan.results, shapes, axes, strict=True):
-        if axis not in (None, 1, -len(shape)):
-            raise reader.unsupported(node, f"results of steps along axis {axis}; axis 1 is supported")
-        wholes.append((1, scan.steps, *shape[1:]) if result.sequence else shape)
+    for shape, axis in zip(shapes, axes, strict=True):
+        at = None if axis is None else axis % (len(shape) + 1)
+        if at is not None and prod(shape[:at]) != 1:
+            raise reader.unsupported(node, f"results of steps along axis {axis}; a batch of 1 before it is supported")
+        wholes.append(shape if at is None else (*shape[:at], scan.steps, *shape[at:]))
     if len(used) == 1:
         reader.add_integer("scan", node, inputs, wholes[0], quantizations[0], scan, node.output[used[0]])
         return
-    together = (1, sum(map(prod, wholes)))
-    packed = reader.add_hidden("scan", node, inputs, together, quantizations[0], scan)
+    packed = reader.add_hidden("scan", node, inputs, (1, sum(map(prod, wholes))), quantizations[0], scan)
     start = 0
     for k, whole, quantization in zip(used, wholes, quantizations, strict=True):
         part = reader.add_hidden("slice", node, [packed], (1, prod(whole)), quantization, Slice(1, start))

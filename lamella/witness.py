@@ -68,9 +68,10 @@ def relative_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def run(
-    path: Path, graph: Graph, raw: Mapping[str, np.ndarray], model: onnx.ModelProto | None = None
+    path: Path, graph: Graph, raw: Mapping[str, np.ndarray], model: onnx.ModelProto | None = None, single: bool = False
 ) -> dict[str, np.ndarray]:
-    """Outputs of onnxruntime by name, for raw integer inputs."""
+    """Outputs of onnxruntime by name, for raw integer inputs. single: one sample at a time, and the values of each as one row, for
+    tensors whose first axis is not that of the samples."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -83,14 +84,15 @@ def run(
         raise UsageError(f"{path}: onnxruntime does not load it: {str(error).splitlines()[0]}") from None
     names = [output.name for output in session.get_outputs()]
     total = vectors.samples_of(raw)
-    step = 250 if not isinstance(session.get_inputs()[0].shape[0], int) else 1
+    step = 1 if single or isinstance(session.get_inputs()[0].shape[0], int) else 250
     parts = []
     for start in range(0, total, step):
         feeds = {}
         for port in graph.inputs:
             q = raw[port.name][start : start + step]
             feeds[port.name] = vectors.dequantize(port, graph, q) if port.dtype == "float32" else q
-        parts.append(session.run(names, feeds))
+        found = session.run(names, feeds)
+        parts.append([np.reshape(values, (1, -1)) for values in found] if single else found)
     return {name: np.concatenate([np.asarray(part[k]) for part in parts]) for k, name in enumerate(names)}
 
 
@@ -108,7 +110,11 @@ def layers(path: Path, raw: Mapping[str, np.ndarray]) -> dict[str, int]:
     for node, body in zip(scans, bodies, strict=True):
         if any(node.attributes.body.tensor_of(port).is_float for port in node.attributes.body.inputs):
             continue
-        found.pop(node.name, None)
+        results = {node.output}
+        for part in graph.nodes:
+            if part is node or (part.op in ("slice", "reshape") and part.inputs[0] in results):
+                results.add(part.output)
+                found.pop(part.name, None)
         for value, port in zip(body.graph.input, node.attributes.body.inputs, strict=True):
             kind = value.type.tensor_type.elem_type
             shape = ["N", *node.attributes.body.tensor_of(port).shape[1:]]
@@ -141,7 +147,7 @@ def _layers(path: Path, model: onnx.ModelProto, raw: Mapping[str, np.ndarray]) -
     # onnx infers type and rank; onnxruntime wants the element type of what it is asked for.
     inferred = {v.name: v for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
     model.graph.output.extend(inferred[name] for name in wanted if name in inferred)
-    theirs = run(path, graph, raw, model)
+    theirs = run(path, graph, raw, model, single=True)
     return graph, on_their_inputs(
         graph, raw, {tensor: theirs[name] for tensor, name in names.items() if name in theirs}
     )

@@ -22,6 +22,9 @@ class Editor:
         }
         self._taken = {name for n in model.graph.node for name in (*n.output, n.name)}
         self._taken |= self._tensors.keys() | {v.name for v in model.graph.input}
+        bodies = [a.g for n in model.graph.node for a in n.attribute if a.type == onnx.AttributeProto.GRAPH]
+        self._read = {name for graph in (model.graph, *bodies) for n in graph.node for name in n.input}
+        self._read |= {v.name for graph in (model.graph, *bodies) for v in graph.output}
         self._added: list[onnx.TensorProto] = []
         self._numbers: dict[str, int] = {}
         self._shapes: dict[str, tuple[int, ...]] | None = None
@@ -39,6 +42,10 @@ class Editor:
     def is_constant(self, name: str) -> bool:
         """Whether a tensor is an initialiser or a Constant."""
         return name in self._tensors
+
+    def is_used(self, name: str) -> bool:
+        """Whether the model as it was reads a tensor or gives it out."""
+        return name in self._read
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """The shape of a tensor as onnx infers it, 0 for an axis that it does not know; None if it knows nothing."""

@@ -141,7 +141,7 @@ def _loops(editor: Editor, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         nodes.append(loop)
         found.append(outputs)
     for k, output in enumerate(node.output):
-        if output:
+        if editor.is_used(output):
             parts = [outputs[-1 if k == 0 else k - 1] for outputs in found]
             _joined(editor, nodes, parts, output, axis if k == 0 else int(by_batch))
     return nodes
@@ -184,7 +184,10 @@ def _first(
     def numbers(values: list[int] | int, what: str) -> str:
         return editor.add_constant(np.array(values, np.int64), f"{label}_{what}")
 
-    if given := _input(node, (H, C)[state]):
+    given = _input(node, (H, C)[state])
+    if given and (value := editor.constant(given)) is not None and direction < value.shape[axis]:
+        return editor.add_constant(value.take(direction, axis), label)
+    if given:
         return add("Gather", [given, numbers(direction, "place")], "", axis=axis)
     batch = 0 if axis else 1
     shape = add("Shape", [node.input[X]], "_shape")
