@@ -25,6 +25,7 @@ class Editor:
         bodies = [a.g for n in model.graph.node for a in n.attribute if a.type == onnx.AttributeProto.GRAPH]
         self._read = {name for graph in (model.graph, *bodies) for n in graph.node for name in n.input}
         self._read |= {v.name for graph in (model.graph, *bodies) for v in graph.output}
+        self._read.discard("")
         self._added: list[onnx.TensorProto] = []
         self._numbers: dict[str, int] = {}
         self._shapes: dict[str, tuple[int, ...]] | None = None

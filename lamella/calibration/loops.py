@@ -23,6 +23,8 @@ MOVES = ("Slice", "Identity")
 KEEPS = ("Identity", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose")
 #: Behind the name of a tensor inside a loop: its values of all steps.
 EVERY = "_every"
+#: Behind the name of a tensor that quantize_static has quantised.
+QUANTISED = "_DequantizeLinear_Output"
 LEVELS = 255
 
 
@@ -84,7 +86,8 @@ class _Loop:
         parameters = {carried[-1]: self._of_sequence()}
         for k, name in enumerate(carried[:-1]):
             after = self._origin(self.body.output[k].name)
-            ranges = [self.limits[after + EVERY], self.limits.get(self.loop.input[k], (0.0, 0.0))]
+            given = self.loop.input[k].removesuffix(QUANTISED)
+            ranges = [self.limits[after + EVERY], self.limits.get(given, (0.0, 0.0))]
             parameters[name] = self._parameters(name, (min(r[0] for r in ranges), max(r[1] for r in ranges)))
             parameters[after] = parameters[name]
         nodes: list[onnx.NodeProto] = []
@@ -135,8 +138,10 @@ class _Loop:
         used = {name for node in self.model.graph.node for name in node.input}
         used |= {value.name for value in self.model.graph.output}
         for k, output in enumerate(self.loop.output):
+            if not output:
+                continue
+            self.loop.output[k] = f"{output}_levels"
             if output in used:
-                self.loop.output[k] = f"{output}_levels"
                 of = parameters[self._origin(self.body.output[k].name)]
                 behind.append(helper.make_node("DequantizeLinear", [f"{output}_levels", *of], [output], f"{output}_dq"))
         nodes = [[*before, node, *behind] if node.name == self.loop.name else [node] for node in self.model.graph.node]
