@@ -51,8 +51,12 @@ def read(reader, node, floats: bool) -> None:
         raise reader.unsupported(node, "axes or directions of another number than its sequences")
     for value in a["body"].input:
         if value.type.tensor_type.elem_type not in ([FLOAT] if floats else RAW):
-            kinds = "float32" if floats else "uint8 or int8; carry integers"
-            raise reader.unsupported(node, f"{value.name!r} of its body is not {kinds}")
+            why = (
+                "not float32"
+                if floats
+                else "float32 or of another type; give the float model and samples, --calibrate X.npz"
+            )
+            raise reader.unsupported(node, f"{value.name!r}, which its body is given, is {why}")
     carries = _float if floats else _integer
     sequences = [carries(reader, node, states + k, axis) for k, axis in enumerate(axes)]
     given = [carries(reader, node, k) for k in range(states)]

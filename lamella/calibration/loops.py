@@ -86,8 +86,7 @@ class _Loop:
         parameters = {carried[-1]: self._of_sequence()}
         for k, name in enumerate(carried[:-1]):
             after = self._origin(self.body.output[k].name)
-            given = self.loop.input[k].removesuffix(QUANTISED)
-            ranges = [self.limits[after + EVERY], self.limits.get(given, (0.0, 0.0))]
+            ranges = [self.limits[after + EVERY], self._of_given(self.loop.input[k].removesuffix(QUANTISED))]
             parameters[name] = self._parameters(name, (min(r[0] for r in ranges), max(r[1] for r in ranges)))
             parameters[after] = parameters[name]
         nodes: list[onnx.NodeProto] = []
@@ -165,6 +164,13 @@ class _Loop:
         if source is not None and source.op_type == "DequantizeLinear" and len(source.input) == 3:
             return list(source.input[1:])
         return self._parameters(self.body.input[self.states].name, self.limits[name])
+
+    def _of_given(self, name: str) -> Range:
+        """Range of a first state; zeros are in every range."""
+        if name in self.stored:
+            values = numpy_helper.to_array(self.stored[name])
+            return float(values.min(initial=0)), float(values.max(initial=0))
+        return self.limits.get(name, (0.0, 0.0))
 
     def _parameters(self, name: str, limits: Range) -> list[str]:
         """Names of a new scale and zero point."""
