@@ -1,5 +1,6 @@
 """ONNX's RNN, GRU and LSTM: in float32 near onnxruntime and the same bits in C, in 8 bits from samples, refused by name."""
 
+import random
 import shutil
 from dataclasses import dataclass
 
@@ -15,8 +16,8 @@ from torch import nn
 from lamella import boards, calibration, cli, pipeline, vectors, verify, witness
 from lamella.codegen import import_onnx, passes, plan, reference, rewrites
 from lamella.codegen.ir import Target
-from lamella.codegen.rewrites.recurrent import KINDS
-from lamella.errors import UnsupportedError
+from lamella.codegen.rewrites.recurrent import KINDS, KNOWN
+from lamella.errors import LamellaError, UnsupportedError
 
 FUNCTIONS = ("Tanh", "Sigmoid", "Relu", "Softsign", "HardSigmoid", "LeakyRelu", "Elu")
 
@@ -241,6 +242,35 @@ def test_samples_make_them_integers(tmp_path, kind, layers, both, last, dynamo):
     agrees_on("qemu_microbit", quantised, graph, raw, expected)
 
 
+FORMS = [
+    Layer("RNN", direction="reverse", first="constant", outputs=(0, 1), seed=1),
+    Layer("RNN", bias=False, outputs=(1,), seed=2),
+    Layer("GRU", direction="reverse", after=0, first="input", outputs=(0, 1), seed=3),
+    Layer("GRU", direction="bidirectional", after=0, outputs=(0, 1), seed=4),
+    Layer("LSTM", peepholes=True, direction="bidirectional", first="constant", outputs=(0, 1, 2), seed=5),
+    Layer("LSTM", first="input", outputs=(1, 2), seed=6),
+]
+
+
+@pytest.mark.parametrize("layer", FORMS, ids=lambda layer: f"{layer.kind}-{layer.direction}-{layer.first}")
+def test_layers_in_every_form_are_quantised(tmp_path, layer):
+    """Fewer than eight samples: compared on those that the ranges are of, so that nothing is clipped."""
+    model = layer.model(batch=1 if layer.first == "constant" else "n")
+    path = saved(tmp_path, model)
+    rng = np.random.default_rng(layer.seed)
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim[1:]] for v in model.graph.input}
+    samples = {name: rng.normal(0, 1, (7, *shape)).astype(np.float32) for name, shape in shapes.items()}
+    np.savez(tmp_path / "x.npz", **samples)
+    found = calibration.calibrate(path, tmp_path / "x.npz")
+    assert found.best.snr_db > 25
+    quantised = saved(tmp_path, found.model)
+    graph = import_onnx.read(quantised)
+    assert not graph.in_float
+    raw = vectors.seeded(graph)
+    assert max(witness.layers(quantised, raw).values()) <= 1
+    agrees_on("host", quantised, graph, raw, reference.run(graph, raw))
+
+
 def test_given_states_are_quantised_with_the_range_they_have(tmp_path):
     """First cells far larger than any later one are not clipped."""
     layer = Layer("LSTM", first="input", outputs=(0, 2), seed=3)
@@ -341,3 +371,32 @@ def test_a_float_loop_may_not_hand_a_state_to_another(tmp_path):
     next(n for n in body.node if n.output[0] == body.output[1].name).input[0] = body.input[0].name
     with pytest.raises(UnsupportedError, match="another state of the step before"):
         import_onnx.read(saved(tmp_path, model))
+
+
+def test_damaged_layers_never_give_another_exception(tmp_path):
+    """Nodes, attributes, inputs and outputs left out or exchanged, weights of other shapes: one of our errors, or a graph."""
+    draw = random.Random(0)
+    whole = [
+        Layer("LSTM", peepholes=True, outputs=(0, 1, 2)),
+        Layer("GRU", direction="bidirectional", first="constant"),
+    ]
+    for k in range(150):
+        model = onnx.ModelProto.FromString(whole[k % 2].model(by_batch=k % 3 == 0).SerializeToString())
+        graph = model.graph
+        node = next(n for n in graph.node if n.op_type in KINDS)
+        chosen = draw.choice([graph.node, graph.input, graph.initializer, node.input, node.output, node.attribute])
+        if k % 4 == 0:
+            tensor = draw.choice(graph.initializer)
+            tensor.dims[draw.randrange(len(tensor.dims))] = draw.choice([0, 1, 2, 7])
+        elif chosen is node.input and k % 3:
+            node.input[draw.randrange(len(node.input))] = draw.choice([t.name for t in graph.initializer])
+        elif chosen is node.attribute:
+            node.attribute[draw.randrange(len(node.attribute))].CopyFrom(
+                helper.make_attribute(draw.choice(sorted(KNOWN)), draw.choice([2, 0.5, "text", [1, 2], ["a"]]))
+            )
+        else:
+            del chosen[draw.randrange(len(chosen))]
+        try:
+            import_onnx.read(saved(tmp_path, model))
+        except LamellaError:
+            pass
