@@ -336,7 +336,7 @@ def _scan(rng: random.Random, seed: int) -> Layer:
     ports = [Port(t.name, t.name, "uint8", "uint8") for t in (before, x, after, after)]
     tensors = {t.name: t for t in (before, x, after)}
     body = Graph("body", tuple(ports[:2]), tuple(ports[2:]), tensors, (Node("table", "tanh", ("step",), "next", tanh),))
-    loop = scan.Scan(body, steps, (128,), sequence)
+    loop = scan.Scan(body, steps, (np.full((1, width), 128, np.uint8),), (False,), (scan.Result(1, sequence),))
     y = Tensor("y", (1, steps, width) if sequence else (1, width), q)
     layer = _one("scan", [Tensor("x", (1, steps, width), q)], y, loop, seed)
     return replace(layer, graph=passes.lower(layer.graph, Target("any"), "speed"))

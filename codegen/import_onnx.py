@@ -53,9 +53,11 @@ def read_model(model: onnx.ModelProto, path: Path, arithmetic: str = "lamella") 
 class Reader(Floats):
     """One import: inputs, nodes in order, outputs. Operators' `read` functions use its public methods and its parents'."""
 
-    def __init__(self, model: onnx.ModelProto, path: Path, floats: bool = False):
+    def __init__(self, model: onnx.ModelProto, path: Path, floats: bool = False, is_body: bool = False):
+        """is_body: of a loop. Its inputs of float32 stay so, whatever reads them, and may have any first axis."""
         super().__init__(model, path)
         self._with_floats = floats
+        self._is_body = is_body
         self._in_float: dict[str, str] = {}  # nodes that run in float32, and why
         self._raw_dtypes: dict[str, str] = {}  # tensor of the graph's input -> raw type
         self._unknown = {id(node): node for node in unknown_nodes(model)}
@@ -91,6 +93,18 @@ class Reader(Floats):
         arithmetic = "tflite" if self.as_tflite else "lamella"
         return Graph(name, ports, outputs, dict(self.tensors), tuple(self.nodes), self._in_float, arithmetic)
 
+    def inner(self, body: onnx.ModelProto) -> "Reader":
+        """A reader of a loop's body, which sees the constants around it."""
+        found = type(self)(body, self.path, self._with_floats, is_body=True)
+        found.constants = {**self.constants, **found.constants}
+        found.dequantized = dict(self.dequantized)
+        found.as_tflite = self.as_tflite
+        return found
+
+    def run_in_float(self, body: "Reader") -> None:
+        """What runs in float32 inside a loop's body does so in the whole."""
+        self._in_float.update(body._in_float)
+
     def _fall_back(self, node: onnx.NodeProto, why: UnsupportedError, before: dict) -> None:
         """A node that has no form in integers, in float32; the error if that is not wanted or not possible either."""
         if not self._with_floats:
@@ -101,7 +115,8 @@ class Reader(Floats):
                 self.read_float(node)
         except UnsupportedError as error:
             self.restore(before)
-            raise (error if self._is_float and id(node) not in self._unknown else why) from None
+            known = self.is_known_in_float(node) if id(node) in self._unknown else self._is_float
+            raise (error if known else why) from None
         reason = str(why).removeprefix(f"{self.path}: node {self.label(node)}: ")
         self._in_float[self.label(node)] = "the file is not quantised" if self._is_float else reason
 
@@ -173,6 +188,10 @@ class Reader(Floats):
             if not value.type.HasField("tensor_type") or not tensor_type.HasField("shape"):
                 raise UnsupportedError(f"{self.path}: input {value.name!r} has no shape; export with a fixed shape")
             shape = [d.dim_value if d.HasField("dim_value") else None for d in tensor_type.shape.dim]
+            is_float_state = self._is_body and tensor_type.elem_type == onnx.TensorProto.FLOAT
+            if is_float_state:
+                found.append((value, self._float_input(value.name, tuple(shape))))
+                continue
             if not shape:
                 raise UnsupportedError(f"{self.path}: input {value.name!r} is a scalar; a batch axis is expected")
             if any(d is not None and d < 1 for d in shape[1:]):
@@ -242,7 +261,10 @@ class Reader(Floats):
         return name
 
     def _float_input(self, name: str, shape: tuple[int, ...]) -> str:
-        tensor = self._add_tensor(name, shape, None)
+        rows = shape[:1] != (1,)  # only a state of a loop may have them
+        tensor = self._add_tensor(name, (1, *shape) if rows else shape, None)
+        if rows:
+            self.rows.add(tensor)
         self._raw_dtypes[tensor] = "float32"
         self._floats[name] = tensor
         return tensor
@@ -278,7 +300,7 @@ class Reader(Floats):
             "Gather",
         ):
             producer = next((n for n in self.model.graph.node if producer.input[0] in n.output), None)
-        if self._inside(value.name) in self.rows:
+        if self._inside(value.name) in self.rows and not self._is_body:
             raise UnsupportedError(f"{self.path}: output {value.name!r}: axis 0 must remain the batch")
         if value.name in self._values and producer is not None and producer.op_type == "DequantizeLinear":
             _, raw = self.quantization(producer)
@@ -333,13 +355,13 @@ class Reader(Floats):
 
     def _fold_shape(self, node: onnx.NodeProto) -> bool:
         """The shape of an activation is constant, the batch being 1."""
-        if node.op_type != "Shape" or node.attribute:
+        if node.op_type != "Shape":
             return False
         tensor = self._inside(node.input[0])
         if tensor is None:
             return False
-        shape = self.tensors[tensor].shape
-        self.constants[node.output[0]] = np.array(shape[1:] if tensor in self.rows else shape, np.int64)
+        a = self.attributes(node, start=0, end=None)
+        self.constants[node.output[0]] = np.array(self.shape_of(self.tensors[tensor]), np.int64)[a["start"] : a["end"]]
         return True
 
     def _rescale(self, node: onnx.NodeProto, tensor: str, sink: Sink) -> str:

@@ -58,6 +58,10 @@ class Builder(Sinks):
         """Whether the axis of 1 in front of a tensor is not there in the file."""
         return x.name in self.rows
 
+    def shape_of(self, x: Tensor) -> tuple[int, ...]:
+        """The shape of a tensor in the file."""
+        return x.shape[1:] if self.is_rows(x) else x.shape
+
     def integer(self, node: onnx.NodeProto, index: int) -> Tensor:
         """The tensor behind an input of a node that takes quantised integers as they are."""
         name = node.input[index]
@@ -138,8 +142,10 @@ class Builder(Sinks):
         attributes,
         output: str,
     ) -> Tensor:
-        """Append a node whose output stands for a tensor of integers in the file."""
-        tensor = self._append(op, node, inputs, shape, quantization, attributes, output)
+        """Append a node whose output stands for a tensor of integers in the file; shape: that in the file."""
+        rows = shape[:1] != (1,)
+        inside = (1, *shape) if rows else shape
+        tensor = self._append_node(op, node, inputs, inside, quantization, attributes, output, rows)
         self.integers[output] = tensor.name
         return tensor
 

@@ -24,6 +24,7 @@ from lamella.codegen.operators.float_quantize import FloatQuantize
 from lamella.codegen.operators.float_reduce import FloatReduce
 from lamella.codegen.operators.float_unary import FloatUnary
 from lamella.codegen.operators.reshape import Reshape
+from lamella.codegen.operators.section import Section
 from lamella.codegen.sources.onnx_file import LARGEST_TENSOR
 from lamella.errors import UnsupportedError
 
@@ -119,7 +120,7 @@ class Floats(Builder):
         return Operand(value.shape, value=value)
 
     def _of(self, tensor: Tensor) -> Operand:
-        return Operand(tensor.shape[1:] if self.is_rows(tensor) else tensor.shape, tensor)
+        return Operand(self.shape_of(tensor), tensor)
 
     def float_tensor(self, name: str) -> Tensor | None:
         """The float32 tensor that stands for an ONNX tensor."""
@@ -136,10 +137,15 @@ class Floats(Builder):
         """Append a node as float32 operators. Raises UnsupportedError where it cannot be."""
         from lamella.codegen import floats
 
-        reader = floats.readers().get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        if reader is None:
+        if not self.is_known_in_float(node):
             raise self.unsupported(node, "this operator is not supported in float32")
-        reader(self, node)
+        floats.readers()[node.op_type](self, node)
+
+    def is_known_in_float(self, node: onnx.NodeProto) -> bool:
+        """Whether there is a reader for a node."""
+        from lamella.codegen import floats
+
+        return node.domain in ("", "ai.onnx") and node.op_type in floats.readers()
 
     def give(self, node: onnx.NodeProto, result: Operand, index: int = 0) -> None:
         """An operand is what an output of the node stands for."""
@@ -243,7 +249,20 @@ class Floats(Builder):
         at = [np.where(np.asarray(i) < 0, -1, np.asarray(i) * step) for i, step in zip(indices, steps, strict=True)]
         if all(np.array_equal(i, np.arange(d)) for i, d in zip(indices, x.shape, strict=True)):
             return x
+        start = self._section(x, indices)
+        if start is not None:
+            shape = tuple(len(i) for i in indices)
+            return self.float_node("section", node, [x], shape, Section(4 * start))
         return self.pick(node, x, at, fill)
+
+    def _section(self, x: Operand, indices: list) -> int | None:
+        """Where those values begin, if they lie in one piece of a tensor."""
+        if x.tensor is None or any(len(i) == 0 or i[0] < 0 or (np.diff(i) != 1).any() for i in indices):
+            return None
+        whole = [k for k, (i, d) in enumerate(zip(indices, x.shape, strict=True)) if len(i) != d]
+        if any(len(i) != 1 for i in indices[: whole[-1]]):
+            return None
+        return sum(int(i[0]) * step for i, step in zip(indices, strides(x.shape), strict=True))
 
     def transposed(self, node: onnx.NodeProto, x: Operand, axes) -> Operand:
         """Axes in another order."""

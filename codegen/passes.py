@@ -9,6 +9,7 @@ from lamella.codegen import operators, order, stream_search
 from lamella.codegen.ir import Graph, Node, Requant, Target, body_of
 from lamella.codegen.operators import slice as slicing
 from lamella.codegen.operators.conv2d import Conv2d, Pool
+from lamella.codegen.operators.scan import Scan
 from lamella.codegen.operators.section import ALIGN, Section
 
 
@@ -74,6 +75,46 @@ def find_sections(graph: Graph) -> Graph:
         return replace(node, op="section", attributes=Section(start)) if runs == 1 and start % ALIGN == 0 else node
 
     return replace(graph, nodes=tuple(section(node) for node in graph.nodes))
+
+
+def take_last_steps(graph: Graph) -> Graph:
+    """A loop of whose sequence only the last step is read gives that alone, and the sequence never lies in RAM."""
+    makers = {node.output: node for node in graph.nodes}
+    outputs = {port.tensor for port in graph.outputs}
+    for part in graph.nodes:
+        if part.op not in ("slice", "section"):
+            continue
+        loop, chain = makers.get(part.inputs[0]), [part]
+        while loop is not None and loop.op == "reshape" and len(graph.consumers(loop.output)) == 1:
+            chain.append(loop)
+            loop = makers.get(loop.inputs[0])
+        if (
+            loop is None
+            or loop.op != "scan"
+            or len(graph.consumers(loop.output)) != 1
+            or len(loop.attributes.results) > 1
+        ):
+            continue
+        inside = {node.inputs[0] for node in chain}
+        (result,) = loop.attributes.results
+        if result.sequence and not inside & outputs and _is_last_step(graph, part, loop.attributes):
+            attributes = replace(loop.attributes, results=(replace(result, sequence=False, backwards=False),))
+            taken = replace(loop, output=part.output, attributes=attributes)
+            nodes = tuple(taken if n is loop else n for n in graph.nodes if n not in chain)
+            return take_last_steps(remove_unused(replace(graph, nodes=nodes)))
+    return graph
+
+
+def _is_last_step(graph: Graph, part: Node, loop: Scan) -> bool:
+    """Whether a part of a loop's sequence is what its last step gave."""
+    start, size = part.attributes.start, graph.tensors[part.output].bytes
+    if part.op == "slice":
+        runs, _, start, _ = slicing.runs(graph, part)
+        if runs != 1:
+            return False
+    (result,) = loop.results
+    step = loop.body.tensor_of(loop.body.outputs[result.output]).bytes
+    return (start, size) == (0 if result.backwards else (loop.steps - 1) * step, step)
 
 
 def fold_pads(graph: Graph) -> Graph:
@@ -166,6 +207,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fold_pads,
     fold_clamps,
     fuse_pooling,
+    take_last_steps,
     find_sections,
     remove_unused,
     order.best_order,

@@ -55,13 +55,14 @@ def read_first(path: Path, graph: Graph, names: Collection[str]) -> dict[str, np
 
 
 def state_inputs(graph: Graph, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Raw values of the inputs that are states, of every call of a stream, from the outputs in the model's types."""
+    """Raw values of the inputs that are states, of every call of a stream, from the outputs in the model's types (N, ...) or (N, values)."""
     named = {port.name: port for port in (*graph.inputs, *graph.outputs)}
     found = {}
     for state in graph.states:
         x, y = named[state.before], named[state.after]
         left = quantize(y, graph, outputs[y.name]) if y.dtype == "float32" else outputs[y.name]
-        found[x.name] = np.concatenate([ports.outside(state.first, x), left[:-1]])
+        first = ports.outside(state.first, x)
+        found[x.name] = np.concatenate([first, left[:-1].reshape(-1, *first.shape[1:])])
     return found
 
 

@@ -164,7 +164,7 @@ def run(chosen: Iterable[Case], jobs: int = 2) -> dict[str, str]:
                 found[case.name] = str(refusal)
         units = [(folder / f"{name}{part}.c") for name in ready for part in ("", "_data")]
         units += sorted((runtime_c.ROOT / "src").glob("lam_float*.c"))
-        units += [runtime_c.ROOT / "src" / f"{unit}.c" for unit in ("lam_copy", "lam_concat")]
+        units += [runtime_c.ROOT / "src" / f"{unit}.c" for unit in ("lam_copy", "lam_concat", "lam_scan")]
 
         def compiled(unit: Path) -> str:
             target = folder / f"{unit.stem}.o"

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from lamella.codegen import plan
-from lamella.codegen.cdata import Struct, StructArray, Symbol
-from lamella.codegen.ir import Choice, Graph, Node, Target
+from lamella.codegen.cdata import Array, Struct, StructArray, Symbol
+from lamella.codegen.ir import Choice, Graph, Node, Port, Target
 from lamella.codegen.kernels.record import Kernel
 from lamella.codegen.operators import get as operator
 from lamella.codegen.operators.scan import Scan, copied_bytes
@@ -28,23 +30,39 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
 def _describe(graph: Graph, node: Node) -> Struct:
     a: Scan = node.attributes
     memory = plan.plan_body(a.body)
-    *before, x = a.body.inputs
-    *after, y = a.body.outputs
+
+    def lies(port: Port) -> dict:
+        return {"at": memory.offsets[port.tensor], "bytes": a.body.tensor_of(port).bytes}
+
+    n = len(a.first)
+    inputs = [{**lies(port), "backwards": int(back)} for port, back in zip(a.body.inputs[n:], a.backwards, strict=True)]
     states = [
-        {
-            "at": memory.offsets[p.tensor],
-            "next": memory.offsets[q.tensor],
-            "bytes": a.body.tensor_of(p).bytes,
-            "first": first,
-        }
-        for p, q, first in zip(before, after, a.first, strict=True)
+        {"at": lies(p)["at"], "next": lies(q)["at"], "bytes": lies(p)["bytes"], **_before(k, first)}
+        for k, (p, q, first) in enumerate(zip(a.body.inputs, a.body.outputs, a.first, strict=False))
+    ]
+    results = [
+        {**lies(a.body.outputs[r.output]), "sequence": int(r.sequence), "backwards": int(r.backwards)}
+        for r in a.results
     ]
     return Struct("lam_scan_desc", {
-        "step": STEP, "steps": a.steps, "in_bytes": a.body.tensor_of(x).bytes, "in_at": memory.offsets[x.tensor],
-        "out_bytes": a.body.tensor_of(y).bytes, "out_at": memory.offsets[y.tensor], "sequence": int(a.sequence),
-        "n_states": len(states),
-        "states": StructArray("states", "lam_scan_state", tuple(Struct("", s) for s in states)),
+        "step": STEP, "steps": a.steps, "n_inputs": len(inputs), "n_states": len(states), "n_results": len(results),
+        "inputs": _array("input", inputs), "states": _array("state", states), "results": _array("result", results),
     })  # fmt: skip
+
+
+def _array(kind: str, items: list[dict]) -> StructArray:
+    return StructArray(f"{kind}s", f"lam_scan_{kind}", tuple(Struct("", item) for item in items))
+
+
+def _before(index: int, first: np.ndarray | None) -> dict:
+    """What a state is before the first step: given, one byte, or an array."""
+    if first is None:
+        return {"given": 1}
+    found = np.unique(np.ascontiguousarray(first).view(np.uint8))
+    if found.size == 1:
+        return {"fill": int(found[0])}
+    ctype = "float" if first.dtype == np.float32 else "uint8_t"
+    return {"first": Array(f"first{index}", ctype, first.reshape(-1), "before the first step")}
 
 
 KERNEL = Kernel(
@@ -55,4 +73,5 @@ KERNEL = Kernel(
     options=_options,
     describe=_describe,
     takes_scratch=True,
+    takes_array=True,
 )

@@ -20,13 +20,18 @@ class Concat:
 def read(reader, node) -> None:
     """ONNX Concat."""
     axis = reader.attributes(node, axis=None)["axis"]
-    parts = [reader.activation(node, i) for i in range(len(node.input))]
-    rank = len(parts[0].shape)
-    if axis is None or not -rank <= axis < rank or axis % rank == 0:
-        raise reader.unsupported(node, f"axis {axis}; any axis but the batch is supported")
+    parts = [reader.activation(node, i, rows=True) for i in range(len(node.input))]
+    shapes = [reader.shape_of(part) for part in parts]
+    rank = len(shapes[0])
+    if axis is None or not -rank <= axis < rank:
+        raise reader.unsupported(node, f"axis {axis} for shapes {', '.join(map(str, shapes))}")
     axis %= rank
-    if any(p.shape[:axis] + p.shape[axis + 1 :] != parts[0].shape[:axis] + parts[0].shape[axis + 1 :] for p in parts):
-        raise reader.unsupported(node, f"shapes {', '.join(str(p.shape) for p in parts)}")
+    if any(s[:axis] + s[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for s in shapes):
+        raise reader.unsupported(node, f"shapes {', '.join(map(str, shapes))}")
+    in_front = axis == 0 or any(map(reader.is_rows, parts))  # then all get an axis of 1 in front
+    if in_front:
+        parts = [p if reader.is_rows(p) else reader.view(node, p, (1, *s)) for p, s in zip(parts, shapes, strict=True)]
+        axis += 1
     sink = reader.sink(node)
     full = (sink.low, sink.high) == (0, 255)
     requants = tuple(
@@ -37,7 +42,11 @@ def read(reader, node) -> None:
     )
     shape = list(parts[0].shape)
     shape[axis] = sum(p.shape[axis] for p in parts)
-    reader.add("concat", node, parts, tuple(shape), sink.quantization, Concat(axis, requants))
+    if not in_front:
+        reader.add("concat", node, parts, tuple(shape), sink.quantization, Concat(axis, requants))
+        return
+    whole = reader.add_hidden("concat", node, parts, tuple(shape), sink.quantization, Concat(axis, requants))
+    reader.view(node, whole, tuple(shape[1:]), node.output[0])
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:
@@ -76,7 +85,7 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="concat",
-    title="concatenation along any axis but the batch",
+    title="concatenation along any axis",
     onnx=("Concat",),
     read=read,
     reference=reference,

@@ -16,7 +16,7 @@ class Reshape:
 def read(reader, node) -> None:
     """ONNX Reshape, Flatten, Squeeze, Unsqueeze."""
     x = reader.activation(node, 0, rows=True)
-    shape = _SHAPES[node.op_type](reader, node, replace(x, shape=x.shape[1:]) if reader.is_rows(x) else x)
+    shape = _SHAPES[node.op_type](reader, node, replace(x, shape=reader.shape_of(x)))
     if prod(shape) != x.bytes or any(d < 1 for d in shape):
         raise reader.unsupported(node, f"shape {tuple(shape)} for an input of shape {x.shape}")
     reader.add("reshape", node, [x], tuple(shape), x.quantization, Reshape())

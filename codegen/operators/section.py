@@ -1,6 +1,7 @@
 """A slice that needs no copy: bytes in the middle of another tensor (passes.find_sections)."""
 
 from dataclasses import dataclass
+from math import prod
 
 from lamella.codegen.ir import Graph, Node, Tensor
 from lamella.codegen.operators import sampling
@@ -20,8 +21,8 @@ class Section:
 def reference(graph: Graph, node: Node, inputs: list) -> object:
     """The same values."""
     y = graph.tensors[node.output]
-    start = node.attributes.start
-    return inputs[0].flatten(1)[:, start : start + y.bytes].reshape(-1, *y.shape[1:])
+    start = node.attributes.start // (y.bytes // prod(y.shape))
+    return inputs[0].flatten(1)[:, start : start + prod(y.shape)].reshape(-1, *y.shape[1:])
 
 
 def sample(draw) -> Graph:

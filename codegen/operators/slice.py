@@ -20,10 +20,11 @@ class Slice:
 
 def read(reader, node) -> None:
     """ONNX Slice with steps of one, Split, and Gather with a constant index; along any axis but the batch."""
-    {"Slice": _slice, "Split": _split, "Gather": _gather}[node.op_type](reader, node, reader.activation(node, 0))
+    x = reader.activation(node, 0, rows=True)
+    {"Slice": _slice, "Split": _split, "Gather": _gather}[node.op_type](reader, node, x, reader.shape_of(x))
 
 
-def _slice(reader, node, x: Tensor) -> None:
+def _slice(reader, node, x: Tensor, shape: tuple[int, ...]) -> None:
     old = reader.attributes(node, starts=None, ends=None, axes=None)  # as attributes before opset 10
     starts, ends = (reader.constant(node, 1 + k, old[key]) for k, key in enumerate(("starts", "ends")))
     axes = reader.constant(node, 3, old["axes"])
@@ -31,56 +32,57 @@ def _slice(reader, node, x: Tensor) -> None:
     if any(int(step) != 1 for step in reader.constant(node, 4, ())):
         raise reader.unsupported(node, "steps other than 1")
     ranges = [
-        (int(axis), *slice(int(start), int(end)).indices(x.shape[int(axis)])[:2])
+        (int(axis), *slice(int(start), int(end)).indices(shape[int(axis)])[:2])
         for axis, start, end in zip(axes, starts, ends, strict=True)
-        if -len(x.shape) <= int(axis) < len(x.shape)
+        if -len(shape) <= int(axis) < len(shape)
     ]
-    ranges = [(axis % len(x.shape), start, end) for axis, start, end in ranges]
-    ranges = [r for r in ranges if r[1:] != (0, x.shape[r[0]])] or ranges[:1]
+    ranges = [(axis % len(shape), start, end) for axis, start, end in ranges]
+    ranges = [r for r in ranges if r[1:] != (0, shape[r[0]])] or ranges[:1]
     if len(ranges) != 1:
         raise reader.unsupported(node, f"{len(ranges)} axes at once; slice one axis after the other")
     axis, start, end = ranges[0]
-    _add(reader, node, x, axis, start, end - start, node.output[0])
+    _part(reader, node, x, axis, start, end - start, node.output[0])
 
 
-def _split(reader, node, x: Tensor) -> None:
+def _split(reader, node, x: Tensor, shape: tuple[int, ...]) -> None:
     a = reader.attributes(node, axis=0, split=None, num_outputs=None)
-    axis = a["axis"] % len(x.shape)
+    axis = a["axis"] % len(shape)
     sizes = reader.constant(node, 1, a["split"])
     if sizes is None:
-        share = -(-x.shape[axis] // len(node.output))
-        sizes = [min(share, x.shape[axis] - k * share) for k in range(len(node.output))]
-    if len(sizes) != len(node.output) or sum(int(n) for n in sizes) != x.shape[axis]:
-        raise reader.unsupported(node, f"parts {[int(n) for n in sizes]} of an axis of {x.shape[axis]}")
+        share = -(-shape[axis] // len(node.output))
+        sizes = [min(share, shape[axis] - k * share) for k in range(len(node.output))]
+    if len(sizes) != len(node.output) or sum(int(n) for n in sizes) != shape[axis]:
+        raise reader.unsupported(node, f"parts {[int(n) for n in sizes]} of an axis of {shape[axis]}")
     starts = np.cumsum([0, *sizes])
     for start, size, output in zip(starts, sizes, node.output, strict=False):
         if output:
-            _add(reader, node, x, axis, int(start), int(size), output)
+            _part(reader, node, x, axis, int(start), int(size), output)
 
 
-def _gather(reader, node, x: Tensor) -> None:
-    axis = reader.attributes(node, axis=0)["axis"] % len(x.shape)
+def _gather(reader, node, x: Tensor, shape: tuple[int, ...]) -> None:
+    axis = reader.attributes(node, axis=0)["axis"] % len(shape)
     index = np.asarray(reader.constant(node, 1))
-    if index.size != 1 or not -x.shape[axis] <= int(index.reshape(())) < x.shape[axis]:
+    if index.size != 1 or not -shape[axis] <= int(index.reshape(())) < shape[axis]:
         raise reader.unsupported(node, f"indices of shape {index.shape}; one constant place is supported")
-    part = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    _check(reader, node, axis, 1)
-    attributes = Slice(axis, int(index.reshape(())) % x.shape[axis])
-    inner = reader.add_hidden("slice", node, [x], part, x.quantization, attributes)
-    reader.view(node, inner, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), node.output[0])
+    inner = _part(reader, node, x, axis, int(index.reshape(())) % shape[axis], 1)
+    reader.view(node, inner, (*shape[:axis], *index.shape, *shape[axis + 1 :]), node.output[0])
 
 
-def _check(reader, node, axis: int, size: int) -> None:
-    if axis == 0:
-        raise reader.unsupported(node, "a slice of the batch; any other axis is supported")
+def _part(reader, node, x: Tensor, axis: int, start: int, size: int, output: str | None = None) -> Tensor:
+    """Places of an axis in the file; `output`: the ONNX tensor that this is, if it is one."""
+    shape, rows = reader.shape_of(x), reader.is_rows(x)
     if size < 1:
         raise reader.unsupported(node, "an empty slice")
-
-
-def _add(reader, node, x: Tensor, axis: int, start: int, size: int, output: str) -> None:
-    _check(reader, node, axis, size)
-    shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
-    reader.add("slice", node, [x], shape, x.quantization, Slice(axis, start), output)
+    part = (*shape[:axis], size, *shape[axis + 1 :])
+    if part == shape:
+        return reader.view(node, x, shape, output)
+    if axis == 0 and not rows:
+        raise reader.unsupported(node, "a slice of the batch; any other axis is supported")
+    if output is not None and not rows:
+        return reader.add("slice", node, [x], part, x.quantization, Slice(axis, start), output)
+    inside = (1, *part) if rows else part
+    inner = reader.add_hidden("slice", node, [x], inside, x.quantization, Slice(axis + rows, start))
+    return inner if output is None else reader.view(node, inner, part, output)
 
 
 def runs(graph: Graph, node: Node) -> tuple[int, int, int, int]:

@@ -46,14 +46,18 @@ def _blocks(reader, node) -> None:
 
 
 def _transpose(reader, node) -> None:
-    """ONNX Transpose in any order that keeps the batch, as exchanges of neighbouring groups of axes."""
-    x = reader.activation(node, 0)
-    rank = len(x.shape)
+    """ONNX Transpose in any order, as exchanges of neighbouring groups of axes."""
+    x = reader.activation(node, 0, rows=True)
+    seen = reader.shape_of(x)
     perm = reader.attributes(node, perm=None)["perm"]
-    perm = [int(axis) for axis in perm] if perm else list(reversed(range(rank)))
-    if sorted(perm) != list(range(rank)) or (perm[0] != 0 and x.shape[perm[0]] != 1):
-        raise reader.unsupported(node, f"perm {perm}; the batch must stay the first axis")
-    permuted(reader, node, x, x.shape, perm, tuple(x.shape[axis] for axis in perm), node.output[0])
+    perm = [int(axis) for axis in perm] if perm else list(reversed(range(len(seen))))
+    if sorted(perm) != list(range(len(seen))):
+        raise reader.unsupported(node, f"perm {perm} for an input of shape {seen}")
+    shape = tuple(seen[axis] for axis in perm)
+    if (not reader.is_rows(x) and shape[0] == 1) or len(_groups(seen, perm)) == 1:
+        permuted(reader, node, x, seen, perm, shape, node.output[0])
+    else:
+        reader.view(node, permuted(reader, node, x, seen, perm, (1, *shape), None), shape, node.output[0])
 
 
 def permuted(reader, node, x: Tensor, seen: tuple[int, ...], perm: list[int], shape, output: str | None) -> Tensor:

@@ -22,8 +22,13 @@ class Editor:
         }
         self._taken = {name for n in model.graph.node for name in (*n.output, n.name)}
         self._taken |= self._tensors.keys() | {v.name for v in model.graph.input}
+        bodies = [a.g for n in model.graph.node for a in n.attribute if a.type == onnx.AttributeProto.GRAPH]
+        self._read = {name for graph in (model.graph, *bodies) for n in graph.node for name in n.input}
+        self._read |= {v.name for graph in (model.graph, *bodies) for v in graph.output}
+        self._read.discard("")
         self._added: list[onnx.TensorProto] = []
         self._numbers: dict[str, int] = {}
+        self._shapes: dict[str, tuple[int, ...]] | None = None
 
     def constant(self, name: str) -> np.ndarray | None:
         """The values of a constant tensor, None if it is not one (or damaged, which the reader reports)."""
@@ -39,10 +44,25 @@ class Editor:
         """Whether a tensor is an initialiser or a Constant."""
         return name in self._tensors
 
+    def is_used(self, name: str) -> bool:
+        """Whether the model as it was reads a tensor or gives it out."""
+        return name in self._read
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a tensor as onnx infers it, 0 for an axis that it does not know; None if it knows nothing."""
+        if self._shapes is None:
+            try:
+                graph = onnx.shape_inference.infer_shapes(self.model).graph
+            except Exception:  # foreign domains, text that is none
+                return None
+            known = [v for v in (*graph.input, *graph.value_info) if v.type.tensor_type.HasField("shape")]
+            self._shapes = {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in known}
+        return self._shapes.get(name)
+
     def add_constant(self, values: np.ndarray, name: str) -> str:
         """A new initialiser; the name it got."""
         name = self.fresh(name)
-        tensor = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        tensor = numpy_helper.from_array(np.asarray(values, order="C"), name)
         self._added.append(tensor)
         self._tensors[name] = tensor
         return name

@@ -8,6 +8,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 
+from lamella.calibration.layers import drop_unused_
+from lamella.codegen.rewrites import recurrent
+from lamella.codegen.rewrites.editor import Editor
 from lamella.codegen.sources import onnx_file
 from lamella.errors import UnsupportedError, UsageError
 
@@ -29,8 +32,8 @@ def is_float(path: Path) -> bool:
 
 
 def prepared(path: Path) -> onnx.ModelProto:
-    """The float model with its constants folded and BatchNorm in the weights (onnxruntime's basic optimisations), shapes
-    inferred. UnsupportedError where it is quantised already, UsageError where it cannot be read."""
+    """The float model with its constants folded and BatchNorm in the weights (onnxruntime's basic optimisations), recurrent
+    layers as loops, shapes inferred. UnsupportedError where it is quantised already, UsageError where it cannot be read."""
     import onnxruntime
 
     model = onnx_file.parse(path)
@@ -47,7 +50,7 @@ def prepared(path: Path) -> onnx.ModelProto:
             options.log_severity_level = 3
             onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
             plain = onnx.load(options.optimized_model_filepath)
-        return onnx.shape_inference.infer_shapes(plain)
+        return onnx.shape_inference.infer_shapes(_written_out(plain))
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(f"{path}: onnxruntime does not load it: {reason}; export it again") from None
@@ -58,6 +61,15 @@ def ports(path: Path) -> tuple[list[str], list[str]]:
     graph = onnx_file.parse(path).graph
     constant = {t.name for t in graph.initializer}
     return [i.name for i in graph.input if i.name not in constant], [o.name for o in graph.output]
+
+
+def _written_out(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with RNN, GRU and LSTM as loops."""
+    editor = Editor(model)
+    recurrent.apply(editor)
+    model = editor.finish()
+    drop_unused_(model)
+    return model
 
 
 def read_samples(path: Path, model: onnx.ModelProto, states: Collection[str] = ()) -> dict[str, np.ndarray]:
@@ -150,7 +162,8 @@ def histograms(model: onnx.ModelProto, samples: Mapping[str, np.ndarray], names:
     for name, (low, high) in ends.items():
         if not np.isfinite([low, high]).all():
             raise UsageError(f"tensor {name!r}: the float model itself computes values that are not finite")
-        channel = np.mean(means[name], axis=0) if name in means else None
+        alike = len({len(mean) for mean in means.get(name, ())}) == 1  # else axis 1 is the batch
+        channel = np.mean(means[name], axis=0) if alike else None
         found[name] = Histogram(low, max(high, low + 1e-30), np.zeros(BINS, np.int64), channel)
     for values in outputs(model, samples, names):
         for name, x in values.items():

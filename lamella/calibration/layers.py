@@ -64,3 +64,12 @@ def store(model: onnx.ModelProto, layer: Layer) -> None:
 def _replace(model: onnx.ModelProto, name: str, values: np.ndarray) -> None:
     tensor = constants(model)[name]
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
+
+
+def drop_unused_(model: onnx.ModelProto) -> None:
+    """Removes initializers that no node wants any more."""
+    bodies = [a.g for node in model.graph.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
+    used = {name for graph in (model.graph, *bodies) for node in graph.node for name in node.input}
+    kept = [t for t in model.graph.initializer if t.name in used]
+    model.graph.ClearField("initializer")
+    model.graph.initializer.extend(kept)

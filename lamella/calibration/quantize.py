@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 
-from lamella.calibration import correct, equalize, floats, ranges, states
+from lamella.calibration import correct, equalize, floats, loops, ranges, states
 from lamella.errors import UnsupportedError
 from lamella.output import shorten
 
@@ -110,7 +110,7 @@ def calibrate(
         changed = _copy(model)
         if equalized and not equalize.equalize_(changed):
             continue
-        seen = floats.histograms(changed, found_on, tensors)
+        seen = floats.histograms(*_looked_into(changed, found_on, tensors))
         means = {name: h.channel_means for name, h in seen.items() if h.channel_means is not None}
         for corrected in (False, True):
             final = _copy(changed)
@@ -188,7 +188,17 @@ def _quantised(
             raise UnsupportedError(
                 f"{path}: onnxruntime cannot quantise it: {reason}; quantise it with a tool of your choice and give the QDQ file"
             ) from None
-        return onnx.load(str(behind))
+        quantised = onnx.load(str(behind))
+        loops.quantise_(quantised, limits)
+        return quantised
+
+
+def _looked_into(
+    model: onnx.ModelProto, samples: Mapping[str, np.ndarray], tensors: Sequence[str]
+) -> tuple[onnx.ModelProto, Mapping[str, np.ndarray], list[str]]:
+    """What histograms are made of: tensors of the model, its inputs, and those inside its loops."""
+    opened, inner = loops.opened(model)
+    return opened, samples, [*tensors, *inner]
 
 
 @contextmanager

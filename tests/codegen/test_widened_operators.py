@@ -301,3 +301,53 @@ def test_all_that_is_not_supported_is_named_at_once(tmp_path):
         "Sinh", "ReduceMean", "LpPool",
     ]  # fmt: skip
     assert all(str(path) in line for line in lines)
+
+
+def in_front(b, shape=(1, 5, 4)):
+    """An activation whose steps lie in front of the batch, as recurrent layers take them."""
+    return b.node("Transpose", [b.input(shape)], perm=[1, 0, 2])
+
+
+@pytest.mark.parametrize("perm", [[1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+def test_an_axis_may_lie_in_front_of_the_batch(tmp_path, perm):
+    b = Build()
+    y = b.node("Transpose", [in_front(b)], perm=perm)
+    if perm[0] != 1:
+        y = b.node("Reshape", [y, b.constant([1, 20], np.int64)])
+    check(tmp_path, b.model(b.quantized(y)))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_parts_are_joined_along_any_axis_where_steps_lie_in_front(tmp_path, axis):
+    b = Build()
+    y = b.node("Concat", [in_front(b), in_front(b)], axis=axis)
+    sizes = [5, 1, 4]
+    sizes[axis] *= 2
+    y = b.node("Reshape", [b.quantized(y, 0.06), b.constant([1, int(np.prod(sizes))], np.int64)])
+    check(tmp_path, b.model(y))
+
+
+def test_parts_are_joined_along_a_new_first_axis(tmp_path):
+    """The last states of two directions: (1, 1, 4) each, (2, 1, 4) together."""
+    b = Build()
+    y = b.quantized(b.node("Concat", [b.input((1, 1, 4)), b.input((1, 1, 4), scale=0.03)], axis=0), 0.06)
+    check(tmp_path, b.model(b.node("Transpose", [y], perm=[1, 0, 2])))
+
+
+@pytest.mark.parametrize("index", [0, 2, -1])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_one_place_is_taken_where_steps_lie_in_front(tmp_path, axis, index):
+    b = Build()
+    y = b.node("Gather", [in_front(b), b.constant(index, np.int64)], axis=axis)
+    y = y if axis == 0 else b.node("Transpose", [y], perm=[1, 0])
+    check(tmp_path, b.model(b.quantized(y)))
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_runs_are_taken_where_steps_lie_in_front(tmp_path, axis):
+    b = Build()
+    places = [b.constant([v], np.int64) for v in (1, 3, axis)]
+    y = b.node("Slice", [in_front(b), *places])
+    b.nodes.append(helper.make_node("Split", [y], ["first", "second"], name="halves", axis=axis, num_outputs=2))
+    parts = [b.node("Transpose", [part], perm=[1, 0, 2]) for part in ("first", "second")]
+    check(tmp_path, b.model(*(b.quantized(part) for part in parts)))

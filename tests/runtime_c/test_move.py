@@ -108,28 +108,42 @@ def test_transpose_matches_reference(lam: Runtime, shape, seed: int):
 
 
 @CHECKS
-@given(steps=st.integers(1, 5), width=st.integers(1, 9), sequence=st.booleans(), seed=SEEDS)
-def test_scan_hands_states_on(lam: Runtime, steps: int, width: int, sequence: bool, seed: int):
-    """Two states: the sum of the inputs so far, and the input before; the result is their sum."""
-    x = np.random.default_rng(seed).integers(0, 256, (steps, width)).astype(np.uint8)
-    total, before, input_at, total_next, before_next, result, size = (k * width for k in range(7))
+@given(steps=st.integers(1, 5), width=st.integers(1, 9), back=st.booleans(), out_back=st.booleans(), seed=SEEDS)
+def test_scan_hands_states_on(lam: Runtime, steps: int, width: int, back: bool, out_back: bool, seed: int):
+    """Three states: the sum of the inputs so far, the input before, a given one that stays. Their sum, of every step and of
+    the last one, and the first state are the results."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 256, (steps, width)).astype(np.uint8)
+    given, before_first = rng.integers(0, 256, (2, width)).astype(np.uint8)
+    total, before, kept, input_at, total_next, before_next, result, size = (k * width for k in range(8))
 
     @lam.ffi.callback("void(uint8_t *)")
     def step(a):
         for i in range(width):
             a[total_next + i] = (a[total + i] + a[input_at + i]) & 255
             a[before_next + i] = a[input_at + i]
-            a[result + i] = (a[total_next + i] + a[before + i]) & 255
+            a[result + i] = (a[total_next + i] + a[before + i] + a[kept + i]) & 255
 
+    first = lam.ffi.new("uint8_t[]", before_first.tobytes())
     states = lam.ffi.new("lam_scan_state[]", [
-        {"at": total, "next": total_next, "bytes": width, "first": 7},
-        {"at": before, "next": before_next, "bytes": width, "first": 200},
+        {"at": total, "next": total_next, "bytes": width, "fill": 7},
+        {"at": before, "next": before_next, "bytes": width, "first": first},
+        {"at": kept, "next": kept, "bytes": width, "given": 1},
     ])  # fmt: skip
-    fields = {"step": step, "steps": steps, "in_bytes": width, "in_at": input_at, "out_bytes": width, "out_at": result}
-    desc = lam.ffi.new("lam_scan_desc *", {**fields, "sequence": sequence, "n_states": 2, "states": states})
-    shifted = np.concatenate([np.full((1, width), 200), x[:-1]])
-    expected = ((7 + x.astype(int).cumsum(0) + shifted) & 255)[None if sequence else -1 :]
+    results = lam.ffi.new("lam_scan_result[]", [
+        {"at": result, "bytes": width, "sequence": 1, "backwards": out_back},
+        {"at": result, "bytes": width},
+        {"at": total_next, "bytes": width},
+    ])  # fmt: skip
+    inputs = lam.ffi.new("lam_scan_input[]", [{"at": input_at, "bytes": width, "backwards": back}])
+    fields = {"step": step, "steps": steps, "n_inputs": 1, "n_states": 3, "n_results": 3}
+    desc = lam.ffi.new("lam_scan_desc *", {**fields, "inputs": inputs, "states": states, "results": results})
+    taken = x[::-1] if back else x
+    sums = 7 + taken.astype(int).cumsum(0)
+    every = (sums + np.concatenate([before_first[None], taken[:-1]]) + given) & 255
+    expected = np.concatenate([every[::-1] if out_back else every, every[-1:], sums[-1:] & 255])
     with lam.memory() as memory:
         y = memory.blank(expected.size)
-        lam.lib.lam_scan(desc, memory.array("uint8_t", x), y, memory.blank(size))
+        arrays = [memory.array("uint8_t", values) for values in (x, given)]
+        lam.lib.lam_scan(desc, lam.ffi.new("const uint8_t *[]", arrays), y, memory.blank(size))
         np.testing.assert_array_equal(memory.read(y, expected.size), expected.ravel())
