@@ -69,6 +69,8 @@ class Reader(Floats):
     def graph(self) -> Graph:
         """Read everything. What is not supported is collected, so that one UnsupportedError names all of it."""
         inputs = self._read_inputs()
+        if not self.model.graph.output:
+            raise UnsupportedError(f"{self.path}: the model has no output")
         for node in self.model.graph.node:
             if id(node) in self._absorbed:
                 continue

@@ -4,6 +4,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
+#: Most coefficients of one axis: places, or a matrix of new by old ones, which lies in flash. onnx computes each by itself.
+MOST_COEFFICIENTS = 2**18
+
 
 def _evaluate(node, opset: int, x: np.ndarray, scales, sizes) -> np.ndarray:
     """onnx's own definition, of an array that says which values a result is made of."""
@@ -65,7 +68,10 @@ def read(reader, node) -> None:
         size = None if sizes is None else int(sizes[k])
         if scale == 1.0 or size == d:
             continue
-        reader.length(node, size or int(d * scale))
+        length = size or int(d * scale)
+        reader.length(node, length)
+        if length * (1 if mode == b"nearest" else d) > MOST_COEFFICIENTS:
+            raise reader.unsupported(node, f"an axis of {d} made {length} long; resize it less")
         if mode == b"nearest":
             places = _evaluate(
                 node, reader.opset(), np.arange(d, dtype=np.float32), [scale], None if size is None else [size]

@@ -73,3 +73,25 @@ def test_places_that_windows_read_are_those_counted_one_by_one():
 def test_a_name_that_is_no_text_becomes_an_identifier():
     """Protobuf hands over a string that is not UTF-8 as bytes."""
     assert names.identifier(b"net\xff*/1", "model") == "net_1"
+
+
+@pytest.mark.parametrize(("mode", "sizes"), [("nearest", (1, 2**20, 6, 6)), ("cubic", (1, 4, 6, 2**17))])
+def test_an_image_of_absurd_size_is_refused_before_it_is_made(tmp_path, mode, sizes):
+    graph = helper.make_graph(
+        [helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], name="it", mode=mode)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4, 6, 6))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, sizes)],
+        [numpy_helper.from_array(np.array(sizes, np.int64), "sizes")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedError, match="'it'"):
+        import_onnx.read(tmp_path / "m.onnx")
+
+
+def test_a_model_without_an_output_is_refused(tmp_path):
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4))
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedError, match="no output"):
+        import_onnx.read(tmp_path / "m.onnx")
