@@ -45,7 +45,7 @@ def measure(compiled: Compiled) -> dict:
             "static": image.ram_static,
             "stack": stack,
             "input_in_arena": sum(p.bytes for p in model.inputs if p.offset is not None),
-            "state_in_static": model.state_bytes,
+            **({"state_in_static": model.state_bytes} if compiled.graph.states else {}),
         },
         "strips": strips(compiled.graph),
         "fits": bool(fits),
