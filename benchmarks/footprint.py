@@ -54,12 +54,15 @@ def recorded() -> dict:
 def main() -> int:
     """Measure everything; print, then compare or record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--example", action="append", choices=[model.parent.name for model in examples()])
     parser.add_argument("--update", action="store_true", help="record what was measured")
     args = parser.parse_args()
     from lamella import output
 
     old, new, rows, differing = recorded(), {}, [], []
     for model in examples():
+        if args.example and model.parent.name not in args.example:
+            continue
         for name in boards.names():
             key = compiler(boards.load(name))
             for optimize in OBJECTIVES:
@@ -75,7 +78,9 @@ def main() -> int:
         ["example", "board", "optimize", "flash", "weights", "code", "RAM", "stack", "instructions", "fits", ""], rows
     )
     if args.update:
-        RECORD.write_text(json.dumps({**old, **new}, indent=1, sort_keys=True) + "\n")
+        kept = old if args.example else {}  # without a choice, examples that are gone leave the record
+        merged = {**old, **{key: {**kept.get(key, {}), **found} for key, found in new.items()}}
+        RECORD.write_text(json.dumps(merged, indent=1, sort_keys=True) + "\n")
         print(f"recorded in {RECORD.relative_to(HERE.parent)}")
         return 0
     for text in differing:

@@ -30,6 +30,7 @@ OTHERS: dict[str, tuple] = {
     "distill": (0.0, 0.5),
     "prune_steps": (1, 4),
     "final_epochs": (0, 2),
+    "norm_batches": (0, 50),
     "ladder": (("sparse",), ("sparse", "ternary", "int2", "int4")),
 }
 

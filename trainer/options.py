@@ -62,6 +62,8 @@ class CompressOptions:
 
     #: Ranges of activations: "learned" as step sizes, or "calibrated" only.
     activation_range: str = "learned"
+    #: Batches over which statistics of BatchNorm are averaged anew after every phase; 0: the running averages of training.
+    norm_batches: int = 0
     #: Training batches that ranges are found on.
     calibration_batches: int = 8
     seed: int = 0
@@ -82,7 +84,7 @@ class CompressOptions:
         _require(self.calibration_batches >= 1, "calibration_batches", self.calibration_batches, "1 or more")
         _require(len(self.ladder) >= 1, "ladder", list(self.ladder), "at least one rung")
         _require(self.prune_steps >= 1, "prune_steps", self.prune_steps, "1 or more")
-        for name in ("prune_epochs", "layer_epochs", "final_epochs", "seed"):
+        for name in ("prune_epochs", "layer_epochs", "final_epochs", "norm_batches", "seed"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         if self.prune_steps > max(1, self.prune_epochs):
             raise UsageError(

@@ -15,6 +15,7 @@ from lamella.trainer.fit import Descent, Log, Progress, fit, float_accuracy, not
 from lamella.trainer.frozen import FrozenNetwork, freeze
 from lamella.trainer.names import closest
 from lamella.trainer.network import QuantNetwork
+from lamella.trainer.norms import renew_statistics_
 from lamella.trainer.options import CompressOptions
 from lamella.trainer.place import Place
 from lamella.trainer.rules import WeightRule
@@ -109,6 +110,8 @@ class Run:
             log=self._log,
             classes=self.classes,
         )
+        if passes:
+            renew_statistics_(self.network, data, o.norm_batches)
         self.epochs += passes if passes == epochs else epochs
         self.passes += passes
         if o.activation_range == "calibrated" and phase != "prune":
