@@ -137,7 +137,7 @@ def describe(graph: Graph, plan: MemoryPlan, name: str, source: str, sha256: str
     running = [placed.node for placed in every_node(graph) if placed.node.choice is not None]
     taken = ["a", "in", "out", f"{name}_run", f"{name}_selftest"]
     if graph.states:
-        taken += ["s", "state", f"{name}_reset"]
+        taken += ["s", "state", f"{name}_reset", *(_first_name(k) for k in range(len(graph.states)))]
     steps = [node.name for node in running if body_of(node) is not None]
     keys = [*(node.name for node in running), *((name, "step") for name in steps)]
     texts = [*(node.name for node in running), *(f"{name}_step" for name in steps)]
@@ -248,6 +248,11 @@ def _place(plan: MemoryPlan, tensor: str) -> str | None:
     return f"a + {plan.offsets[tensor]}" if tensor in plan.offsets else None
 
 
+def _first_name(index: int) -> str:
+    """In C, what a state begins with."""
+    return f"state_{index}_first"
+
+
 def _states(graph: Graph, plan: MemoryPlan) -> tuple[CState, ...]:
     ports = {port.name: port for port in (*graph.inputs, *graph.outputs)}
     found = []
@@ -262,7 +267,7 @@ def _states(graph: Graph, plan: MemoryPlan) -> tuple[CState, ...]:
                 bytes=first.size,
                 shape=shape_text(graph.tensors[before].shape),
                 fill=int(first[0]) if (first == first[0]).all() else None,
-                first=cdata.Array(f"state_{k}_first", "uint8_t", first),
+                first=cdata.Array(_first_name(k), "uint8_t", first),
                 copied_from=plan.offsets.get(after),
                 copied_to=plan.offsets.get(before),
             )

@@ -31,9 +31,10 @@ def fitted(compile_for: Compile, optimize: str, within: Mapping[str, int]) -> "C
     found = []
 
     def fits(objective: str, haste: float | None = None) -> "Compiled | None":
-        compiled = _within_ram(compile_for, objective, within.get("ram"), haste)
-        found.append((compiled, _totals(compiled)))
-        return compiled if all(found[-1][1][key] <= most for key, most in within.items()) else None
+        compiled, entry = _within_ram(compile_for, objective, within.get("ram"), haste)
+        totals = {key: entry[key]["total"] for key in within}
+        found.append((compiled, totals))
+        return compiled if all(totals[key] <= most for key, most in within.items()) else None
 
     if (compiled := fits(optimize)) is not None:
         return compiled
@@ -65,28 +66,25 @@ def _faster(smallest: "Compiled", fits: Callable[[str, float], "Compiled | None"
     return best
 
 
-def _totals(compiled: "Compiled") -> dict[str, int]:
+def _within_ram(compile_for: Compile, optimize: str, most: int | None, haste: float | None) -> tuple["Compiled", dict]:
+    """The model with as large an arena as goes within `most` bytes of RAM, the smallest if none does; and its footprint."""
     from lamella import footprint
 
-    entry = footprint.measure(compiled)
-    return {key: entry[key]["total"] for key in ("ram", "flash")}
+    def measured(arena: int | None) -> tuple["Compiled", dict]:
+        compiled = compile_for(optimize, arena, haste)
+        return compiled, footprint.measure(compiled)
 
-
-def _within_ram(compile_for: Compile, optimize: str, most: int | None, haste: float | None) -> "Compiled":
-    """The model with as large an arena as goes within `most` bytes of RAM; the smallest if none does."""
     if most is None:
-        return compile_for(optimize, None, haste)
-    from lamella import footprint
-
+        return measured(None)
     arena, best = max(most - BESIDE_ARENA, 0), None
     for _ in range(TRIES):
-        compiled = compile_for(optimize, arena, haste)
-        ram = footprint.measure(compiled)["ram"]
+        compiled, entry = measured(arena)
+        ram = entry["ram"]
         room = most - ram["total"]
         if room >= 0:
-            best = compiled
+            best = compiled, entry
         wanted = most - (ram["total"] - ram["arena"])
         if wanted == arena or (room >= 0 and wanted - arena < WORTH_A_TRY) or (room < 0 and ram["arena"] > arena):
             break
         arena = max(wanted, 0)
-    return best or compile_for(optimize, 0, haste)
+    return best or measured(0)

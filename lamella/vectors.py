@@ -17,13 +17,7 @@ SEEDED_VECTORS = 16
 def read_inputs(path: str | Path, graph: Graph) -> dict[str, np.ndarray]:
     """Raw integer inputs by port name, from an npz with one array (N, ...) per model input."""
     path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; give an .npz with one array per model input")
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise UsageError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None
+    arrays = _arrays(path, "model input")
     wanted = [port.name for port in graph.caller_inputs]
     if sorted(arrays) != sorted(wanted):
         raise UsageError(f"{path}: holds arrays {sorted(arrays)}, but the model's inputs are {wanted}; name them alike")
@@ -36,14 +30,21 @@ def read_inputs(path: str | Path, graph: Graph) -> dict[str, np.ndarray]:
     return raw
 
 
+def _arrays(path: Path, each: str) -> dict[str, np.ndarray]:
+    """What an npz holds; each: what there should be an array for."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; give an .npz with one array per {each}")
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UsageError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None
+
+
 def read_first(path: Path, graph: Graph, names: Collection[str]) -> dict[str, np.ndarray]:
     """States before the first call, as they are inside, by name of their input, of an npz with some of these: shape (1, ...)."""
     named = {port.name: port for port in graph.inputs if port.name in names}
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise UsageError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None
+    arrays = _arrays(path, "state")
     if strange := sorted(arrays.keys() - named.keys()):
         raise UsageError(f"{path}: holds {strange}, but the states are {sorted(named)}; name them like the inputs")
     raw = {name: _raw(path, named[name], graph, array) for name, array in arrays.items()}
@@ -55,7 +56,8 @@ def read_first(path: Path, graph: Graph, names: Collection[str]) -> dict[str, np
 
 
 def state_inputs(graph: Graph, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Raw values of the inputs that are states, of every call of a stream, from the outputs in the model's types (N, ...) or (N, values)."""
+    """Raw values of the inputs that are states, of every call of a stream. outputs: in the model's types, (N, ...) or
+    (N, values)."""
     named = {port.name: port for port in (*graph.inputs, *graph.outputs)}
     found = {}
     for state in graph.states:

@@ -110,8 +110,7 @@ class Run:
             log=self._log,
             classes=self.classes,
         )
-        if passes:
-            renew_statistics_(self.network, data, o.norm_batches)
+        self._renew_norms(data, passes)
         self.epochs += passes if passes == epochs else epochs
         self.passes += passes
         if o.activation_range == "calibrated" and phase != "prune":
@@ -129,7 +128,13 @@ class Run:
                 raise PlatformError(
                     f"own_loop: {name} became NaN or infinite; training diverged: try a lower learning rate"
                 )
+        self._renew_norms(self.train_data, epochs)
         self.epochs += epochs
+
+    def _renew_norms(self, data: Iterable, passes: int) -> None:
+        """Statistics of BatchNorm anew behind a phase, as `norm_batches` says."""
+        if passes:
+            renew_statistics_(self.network, data, self.options.norm_batches)
 
     def set_rule(self, name: str, rule: WeightRule) -> None:
         """Puts a layer under a rule; activations get new ranges."""

@@ -38,4 +38,5 @@ def test_compression_renews_them_after_each_phase(trained, data):
         return [m.num_batches_tracked for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
 
     assert set(map(int, norms(norm_batches=3))) == {3}
+    assert set(map(int, norms(norm_batches=3, own_loop=lambda network, epochs: None))) == {3}
     assert min(map(int, norms())) > 3
