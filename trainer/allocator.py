@@ -12,7 +12,7 @@ def keep_freed_memory() -> None:
     """Keeps freed blocks in the process, where the C library is glibc; elsewhere nothing happens.
 
     Every step of descent frees its activations and asks for the same sizes again. Left alone, glibc returns large blocks
-    to the kernel, which clears each page anew when it is touched: a fifth to a third of a step on the CPU.
+    to the kernel, which clears each page anew when it is touched: a good part of a step on the CPU.
     """
     if platform.libc_ver()[0] != "glibc":
         return

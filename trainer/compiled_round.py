@@ -19,7 +19,7 @@ def _gradients(grad: Tensor, x: Tensor, scale: Tensor, low: Tensor, high: Tensor
     units, g = x.float() / scale, grad.float()
     levels = torch.floor(units + 0.5).clamp(low, high)
     inside = torch.where((units >= low) & (units <= high), g, 0.0)
-    return inside.to(grad.dtype), (g * levels - inside * units).sum()
+    return inside.to(grad.dtype), g * levels - inside * units
 
 
 class Round(torch.autograd.Function):
@@ -39,8 +39,9 @@ class Round(torch.autograd.Function):
         x, scale, low, high = ctx.saved_tensors
         if grad.stride() != x.stride():
             grad = torch.empty_strided(x.shape, x.stride(), dtype=grad.dtype, device=grad.device).copy_(grad)
-        grad_x, grad_scale = _gradients_compiled(_vector(grad), _vector(x), scale, low, high)
-        grad_scale = grad_scale * gradient_share(x) if ctx.needs_input_grad[1] else None
+        grad_x, of_scale = _gradients_compiled(_vector(grad), _vector(x), scale, low, high)
+        # Summed up here: torch compiles a sum for a range of lengths, and gives up after eight of them.
+        grad_scale = of_scale.sum() * gradient_share(x) if ctx.needs_input_grad[1] else None
         return grad_x.as_strided(x.shape, x.stride()), grad_scale, None, None, None
 
 

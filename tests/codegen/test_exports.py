@@ -1,8 +1,12 @@
 """Networks as people bring them: torch, both exporters, onnxruntime's quantize_static in both of its forms."""
 
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
+from onnxscript import optimizer
 from recurrent_models import Builder
 from streaming_models import model
 from torch_networks import NETWORKS, Unet, export, quantize
@@ -10,6 +14,12 @@ from torch_networks import NETWORKS, Unet, export, quantize
 from lamella import pipeline, vectors, verify, witness
 from lamella.codegen import import_onnx, reference
 from lamella.errors import UnsupportedError
+
+
+def lowered(graph) -> Counter:
+    """How many nodes of each operator are emitted."""
+    compiled = pipeline.compile_graph(graph, Path("m.onnx"), "0" * 64, "qemu_mps2_an386", "balanced", "m")
+    return Counter(node.op for node in compiled.graph.nodes)
 
 
 @pytest.mark.parametrize("dynamo", [False, True], ids=["script", "dynamo"])
@@ -27,6 +37,8 @@ def test_network_runs_bit_for_bit_and_near_onnxruntime(tmp_path, kind, dynamo):
             assert len(lines) == 2
             assert all("ConvTranspose" in line and "are float" in line for line in lines)
         graph = import_onnx.read(path)
+        onnx.save(optimizer.optimize(onnx.load(path)), tmp_path / "optimised.onnx")
+        assert lowered(import_onnx.read(tmp_path / "optimised.onnx")) == lowered(graph)
         assert len(graph.in_float) == (2 if (kind, form) == (Unet, "QOperator") else 0)
         raw = vectors.seeded(graph, 3)
         layers = witness.layers(path, raw)
