@@ -5,13 +5,14 @@
 Seeds are the models of the repository and of the official ONNX tests (`onnx.backend.test`: every operator in float32). ONNX
 files are changed message by message: numbers to extremes, strings to others of the file or to C that must not get out, parts
 doubled, dropped and swapped; TFLite files byte by byte, by libFuzzer. A file may be refused with one of Lamella's errors; or be
-accepted, and then C is generated, in which no hostile text may stand as it is. Any other exception is told (FOUND) and its file
-left in --out; more than 20 seconds or 3 GB of memory stop the run.
+accepted, and then C is generated, in which no hostile text may stand as it is. Any other exception, and more than 20 seconds of
+the processor, are told (FOUND) and the file left in --out; 3 GB of memory, or 10 minutes on the clock, stop the run.
 """
 
 import argparse
 import contextlib
 import random
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -21,7 +22,9 @@ from tempfile import TemporaryDirectory
 import atheris
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS, MEGABYTES, LARGEST = 20, 3000, 120_000
+#: Of the processor, for one file: a clock would blame files for what else the machine does.
+SECONDS = 20
+STUCK, MEGABYTES, LARGEST = 600, 3000, 120_000
 #: Text that closes a comment or a string of C, where it stands unescaped.
 HOSTILE = '*/"\n#error FUZZ_ESCAPED\n/*'
 MARK = "#error FUZZ_ESCAPED"
@@ -150,14 +153,27 @@ def check(path: Path, data: bytes) -> bool:
     return True
 
 
+class TooLong(BaseException):
+    """One file took more than SECONDS; no `except Exception` on the way keeps it."""
+
+
+def _too_long(*_) -> None:
+    raise TooLong(f"more than {SECONDS} seconds of the processor")
+
+
 def watch(path: Path, out: Path) -> Callable[[bytes], None]:
     """check, going on after what is wrong: each place in the code where it went wrong is told once, its file kept."""
     known: set[tuple[str, str]] = set()
+    signal.signal(signal.SIGPROF, _too_long)
 
     def one(data: bytes) -> None:
         try:
-            check(path, data)
-        except Exception as error:
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            try:
+                check(path, data)
+            finally:
+                signal.setitimer(signal.ITIMER_PROF, 0)
+        except (Exception, TooLong) as error:
             frames = [f for f in traceback.extract_tb(error.__traceback__) if str(ROOT) in f.filename]
             place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
             if (type(error).__name__, place) not in known:
@@ -204,7 +220,7 @@ def main() -> None:
     corpus.mkdir(exist_ok=True)
     for k, data in enumerate(seeds()):
         (corpus / f"seed{k}").write_bytes(data)
-    options = [f"-max_total_time={int(60 * args.minutes)}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEGABYTES}"]
+    options = [f"-max_total_time={int(60 * args.minutes)}", f"-timeout={STUCK}", f"-rss_limit_mb={MEGABYTES}"]
     options += [f"-max_len={LARGEST}", f"-artifact_prefix={args.out}/", f"-seed={args.seed}", "-len_control=0"]
     atheris.Setup([sys.argv[0], *options, str(corpus)], watch(work, args.out), custom_mutator=mutate)
     atheris.Fuzz()

@@ -70,7 +70,7 @@ def _best(run: Run, ladder_of: ladder.Ladder) -> _Step | None:
     steps = []
     for name in run.candidates():
         at = run.price(name).cost
-        for rung in ladder_of.rungs(lambda rule, name=name: run.price_with(name, rule), at):
+        for rung in ladder_of.rungs(name, lambda rule, name=name: run.price_with(name, rule), at):
             steps.append(_Step(name, rung, at - rung.price.cost, now - run.accuracy_with(name, rung.rule, batches)))
     return min(steps, key=lambda step: (step.worth, -step.saved), default=None)
 

@@ -48,24 +48,30 @@ class Rung:
 
 
 class Ladder:
-    """The rungs of a run's options. rule: stands in for the rule of every rung."""
+    """The rungs of a run's options, for each layer. rule: stands in for the rule of every rung."""
 
     def __init__(self, options: CompressOptions, rule: WeightRule | None = None):
-        self._rules = {name: rule or rule_of(name, options) for name in options.ladder}
+        def rules(names: tuple[str, ...], option: str) -> dict[str, WeightRule]:
+            return {name: rule or rule_of(name, options, option) for name in names}
 
-    @property
-    def first(self) -> WeightRule:
-        """The rule that is named first."""
-        return next(iter(self._rules.values()))
+        self._rules = rules(options.ladder, "ladder")
+        self._of_layers = {layer: rules(names, f"ladders: {layer}") for layer, names in options.ladders.items()}
 
-    def rungs(self, price_with: Callable[[WeightRule], Price], below: float) -> list[Rung]:
+    def first(self, layer: str) -> WeightRule:
+        """The rule that is named first in the layer's ladder."""
+        return next(iter(self._of(layer).values()))
+
+    def rungs(self, layer: str, price_with: Callable[[WeightRule], Price], below: float) -> list[Rung]:
         """The rungs of a layer that cost less than `below`, cheapest first; price_with(rule): what the layer takes under it."""
-        found = [Rung(name, rule, price_with(rule)) for name, rule in self._rules.items()]
+        found = [Rung(name, rule, price_with(rule)) for name, rule in self._of(layer).items()]
         return sorted((rung for rung in found if rung.price.cost < below), key=lambda rung: rung.price.cost)
 
+    def _of(self, layer: str) -> dict[str, WeightRule]:
+        return self._of_layers.get(layer, self._rules)
 
-def rule_of(name: str, options: CompressOptions) -> WeightRule:
-    """The rule of a rung; UsageError for an unknown name."""
+
+def rule_of(name: str, options: CompressOptions, option: str = "ladder") -> WeightRule:
+    """The rule of a rung; UsageError for an unknown name, which `option` holds."""
     if name not in RUNGS:
-        raise UsageError(f"ladder: there is no rung {name!r}{closest(name, RUNGS)}; choose from {', '.join(RUNGS)}")
+        raise UsageError(f"{option}: there is no rung {name!r}{closest(name, RUNGS)}; choose from {', '.join(RUNGS)}")
     return RUNGS[name](options)

@@ -166,7 +166,7 @@ def prune_and_order(run: Run, ladder_of: ladder.Ladder) -> None:
     run.order = order_layers(
         network,
         options.order,
-        lambda name: run.accuracy_with(name, ladder_of.first, run.validation),
+        lambda name: run.accuracy_with(name, ladder_of.first(name), run.validation),
         islice(checked(run.train_data, "training", run.classes), options.calibration_batches),
     )
     run.points.append(run.point("all layers int8"))
@@ -201,7 +201,7 @@ def _climb(run: Run, ladder_of: ladder.Ladder, name: str) -> Decision:
     def decided(accepted: bool) -> Decision:
         return Decision(name, run.order.index(name) + 1, accepted, tuple(tries), int8.bytes, int8.instructions)
 
-    for rung in ladder_of.rungs(lambda rule: run.price_with(name, rule), int8.cost):
+    for rung in ladder_of.rungs(name, lambda rule: run.price_with(name, rule), int8.cost):
         run.set_rule(name, rung.rule)
         run.train(f"collapse {name}", run.options.layer_epochs)
         point = run.point(f"{name}: {rung.name}")

@@ -1,6 +1,6 @@
 """The options of compression, with their defaults and what each default takes from the method (docs/training.md). No torch."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 
 from lamella.errors import UsageError
@@ -25,6 +25,8 @@ class CompressOptions:
     on_violation: str = "stop"
     #: Ways to store a layer that is collapsed, from lamella.trainer.ladder; the cheapest within the bound is kept.
     ladder: tuple[str, ...] = ("sparse",)
+    #: Ladders of single layers by name, in place of `ladder`.
+    ladders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: How significance is measured: "sparsity", "weights", "magnitude", "accuracy" or "hessian".
     order: str = "sparsity"
     #: Layers that are never collapsed.
@@ -70,7 +72,12 @@ class CompressOptions:
 
     def __post_init__(self) -> None:
         for option in fields(self):
-            _require_kind(getattr(self, option.name), option.default, option.name)
+            if option.name != "ladders":
+                _require_kind(getattr(self, option.name), option.default, option.name)
+        _require_kind(tuple(self.ladders), (), "ladders: layers")
+        for name, rungs in self.ladders.items():
+            _require_kind(rungs, (), f"ladders: {name}")
+            _require(len(rungs) >= 1, f"ladders: {name}", list(rungs), "at least one rung")
         _require(self.max_drop >= 0, "max_drop", self.max_drop, "0 or more percentage points")
         _require(self.recover >= 0, "recover", self.recover, "0 or more percentage points")
         _require(0 <= self.sparsity < 1, "sparsity", self.sparsity, "at least 0 and below 1")
@@ -143,7 +150,14 @@ def options_from(values: dict) -> CompressOptions:
     for name in values:
         if name not in known:
             raise UsageError(f"compress: option {name!r} does not exist{closest(name, known)}")
-    return CompressOptions(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    return CompressOptions(**{name: with_tuples(value) for name, value in values.items()})
+
+
+def with_tuples(value: object) -> object:
+    """A tuple for a list, also where it is a value of a dict: as options hold them."""
+    if isinstance(value, dict):
+        return {key: with_tuples(inner) for key, inner in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _require_kind(value: object, default: object, name: str) -> None:

@@ -86,6 +86,7 @@ class Recipe:
         plain = dataclasses.asdict(self)
         for key in ("keep", "ladder"):
             plain["compress"][key] = list(plain["compress"][key])
+        plain["compress"]["ladders"] = {layer: list(rungs) for layer, rungs in self.compress.ladders.items()}
         return plain
 
 
@@ -145,6 +146,10 @@ def _section(tables: dict, name: str, kind: type, path: Path, overrides: dict):
 
 def _typed(value, hint, where: str):
     """The value as its field wants it; an integer may stand for a float, a list for a tuple."""
+    if typing.get_origin(hint) is dict:  # dict[str, tuple[str, ...]]
+        if not isinstance(value, dict):
+            raise UsageError(f"{where} must be a table, not {value!r}")
+        return {key: _typed(inner, typing.get_args(hint)[1], f"{where}: {key}") for key, inner in value.items()}
     if isinstance(hint, types.GenericAlias):  # tuple[str, ...]
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)

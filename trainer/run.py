@@ -70,6 +70,7 @@ class Run:
         #: Validation accuracy before training on the validation split itself.
         self.judged: float | None = None
         require_layers(options.keep, self.network)
+        require_layers(options.ladders, self.network, "ladders")
 
     def candidates(self) -> list[str]:
         """Layers that may be collapsed, least significant first."""
@@ -217,8 +218,8 @@ class Run:
         self.judged = state.get("judged")
 
 
-def require_layers(names: Iterable[str], network: QuantNetwork) -> None:
-    """UsageError for a name in `keep` that no layer has."""
+def require_layers(names: Iterable[str], network: QuantNetwork, option: str = "keep") -> None:
+    """UsageError for a name in an option that no layer has."""
     for name in names:
         if name not in network.compressible:
-            raise UsageError(f"keep: there is no layer {name!r}{closest(name, network.compressible)}")
+            raise UsageError(f"{option}: there is no layer {name!r}{closest(name, network.compressible)}")

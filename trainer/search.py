@@ -18,7 +18,7 @@ from lamella.trainer.fit import Progress
 from lamella.trainer.ladder import Ladder
 from lamella.trainer.layerwise import compress
 from lamella.trainer.names import closest
-from lamella.trainer.options import CompressOptions
+from lamella.trainer.options import CompressOptions, with_tuples
 from lamella.trainer.recipe import Recipe
 from lamella.trainer.sizes import weight_bytes
 
@@ -157,8 +157,7 @@ def _suggest(trial, name: str, values: list | dict) -> object:
 
 
 def _options(base: CompressOptions, values: dict[str, object]) -> CompressOptions:
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return replace(base, **{**values, **lists})
+    return replace(base, **{name: with_tuples(value) for name, value in values.items()})
 
 
 def _report(study, recipe: Recipe) -> dict:

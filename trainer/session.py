@@ -160,6 +160,7 @@ def prepare(recipe: Recipe, folder: Path | None) -> tuple[nn.Module, TensorBatch
     model, parts = build(recipe), splits(recipe, folder)
     network = QuantNetwork(trace(model, parts[0].x[:2]), model, learned_ranges=False)
     require_layers(recipe.compress.keep, network)
+    require_layers(recipe.compress.ladders, network, "ladders")
     Ladder(recipe.compress)
     for part, name in zip(parts, ("training", "validation", "test"), strict=True):
         plain = replace(part, shuffle=False, batch_size=EVALUATION_BATCH, augment=None)

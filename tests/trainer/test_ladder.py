@@ -38,7 +38,7 @@ def test_rungs_come_cheapest_first_and_leave_the_layer_alone():
     layer = dense_layer(40, 100, 0)
     layer.set_rule_(Uniform(bits=8))
     step = layer.extra["step"].detach().clone()
-    found = Ladder(CompressOptions(ladder=ALL)).rungs(priced(layer), below=40 * 100)
+    found = Ladder(CompressOptions(ladder=ALL)).rungs("fc", priced(layer), below=40 * 100)
     assert [rung.name for rung in found] == ["sparse", "sparse_int4", "ternary", "int2", "int4"]
     assert [rung.price.cost for rung in found] == sorted(rung.price.cost for rung in found)
     assert torch.equal(step, layer.extra["step"])
@@ -94,14 +94,39 @@ def test_prices_of_a_target_decide_what_is_cheap(trained, data):
 
 def test_a_rung_that_saves_nothing_is_not_tried():
     layer = dense_layer(40, 100, 0)
-    found = Ladder(CompressOptions(ladder=ALL)).rungs(priced(layer), below=850)
+    found = Ladder(CompressOptions(ladder=ALL)).rungs("fc", priced(layer), below=850)
     assert [rung.name for rung in found] == ["sparse", "sparse_int4", "ternary"]
 
 
-@pytest.mark.parametrize("ladder", [("sprase",), ()])
-def test_a_wrong_ladder_is_refused(ladder, trained, data):
-    with pytest.raises(UsageError, match="ladder"):
-        compress(trained, *data, ladder=ladder, **QUICK)
+def test_a_layer_has_its_own_ladder(trained, data):
+    """What it tries, what its significance is measured with, and what a budget may take it down to."""
+    more = {"ladder": ("sparse",), "ladders": {"conv2": ("int4",), "fc1": ("ternary", "int4")}, "order": "accuracy"}
+    result = compress(trained, *data, max_drop=100.0, **more, **QUICK)
+    rungs = {d.name: [t.rung for t in d.tries] for d in result.decisions}
+    assert rungs == {"conv1": ["sparse"], "conv2": ["int4"], "fc1": ["ternary"], "fc2": ["sparse"]}
+    small = compress(trained, *data, within=Budget(10, weight_bytes), **more, **QUICK)
+    assert {d.name: d.tries[-1].rung for d in small.decisions} == {name: tried[0] for name, tried in rungs.items()}
+
+
+def test_the_first_rung_of_a_layer_is_its_own():
+    found = Ladder(CompressOptions(ladder=("int2",), ladders={"fc": ("int4", "sparse")}))
+    assert (found.first("fc"), found.first("conv")) == (Uniform(bits=4), Uniform(bits=2))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ladder": ("sprase",)},
+        {"ladder": ()},
+        {"ladders": {"conv9": ("int4",)}},
+        {"ladders": {"conv2": ("int5",)}},
+        {"ladders": {"conv2": ()}},
+        {"ladders": {"conv2": "int4"}},
+    ],
+)
+def test_a_wrong_ladder_is_refused(wrong, trained, data):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        compress(trained, *data, **wrong, **QUICK)
 
 
 def only(monkeypatch, good: dict[str, str]):

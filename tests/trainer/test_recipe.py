@@ -43,6 +43,12 @@ def test_values_defaults_and_overrides(tmp_path):
     )
 
 
+def test_a_table_of_ladders(tmp_path):
+    recipe = read_recipe(written(tmp_path, GOOD + '[compress.ladders]\nfc1 = ["ternary", "int4"]\n'))
+    assert recipe.compress.ladders == {"fc1": ("ternary", "int4")}
+    assert recipe.to_dict()["compress"]["ladders"] == {"fc1": ["ternary", "int4"]}
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/recipe.toml")), ids=lambda p: p.parent.name)
 def test_every_example_is_valid(path):
     assert read_recipe(path).train.epochs >= 1
@@ -64,6 +70,9 @@ def test_every_example_is_valid(path):
         ("seed = 4", "seed = ", "not valid TOML"),
         ("sparsity = 0.8", "seed = 3", r"seed in \[train\]"),
         ("epochs = 3", "threads = 0", "threads = 0 is out of range"),
+        ('keep = ["conv1"]', 'ladders = ["int4"]', "ladders must be a table"),
+        ('keep = ["conv1"]', 'ladders.fc1 = "int4"', "ladders: fc1 must be a list of strings"),
+        ('keep = ["conv1"]', "ladders.fc1 = []", r"\[compress\] ladders: fc1 = \[\] is out of range"),
         ("epochs = 3", 'optimizer = "lion"', "sgd, adam"),
         ('name = "fashion_mnist"', 'name = "fashion_mnist"\nvalidation = 0', "validation = 0"),
     ],
