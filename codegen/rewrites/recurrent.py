@@ -12,10 +12,8 @@ from onnx import helper
 
 from lamella.codegen.rewrites.editor import Editor, attribute
 from lamella.codegen.rewrites.record import Rewrite
-from lamella.codegen.rewrites.recurrent_cells import CELLS, Body
+from lamella.codegen.rewrites.recurrent_cells import CELLS, FUNCTIONS, WITHOUT_DEFAULTS, Body, Function
 
-#: Functions of a cell, which have the names of ONNX operators and no parameters but the defaults of those.
-FUNCTIONS = ("Sigmoid", "Tanh", "Relu", "Softsign", "Softplus", "HardSigmoid", "LeakyRelu", "Elu", "ThresholdedRelu")
 #: For each kind: gates, states, and the functions if the node names none.
 KINDS = {
     "RNN": (1, 1, ("Tanh",)),
@@ -98,16 +96,18 @@ def _why_not_lengths(
 
 
 def _why_not_attributes(node: onnx.NodeProto) -> str | None:
-    if attribute(node, "clip") is not None:
-        return "attribute 'clip' is not supported; export it without"
-    if attribute(node, "input_forget", 0):
-        return "attribute 'input_forget' couples two gates, which is not supported; export it without"
-    for name in ("activation_alpha", "activation_beta"):
-        if attribute(node, name):
-            return f"attribute {name!r} is not supported; functions take their defaults without it"
-    functions = _functions(node)
+    clip = attribute(node, "clip")
+    if clip is not None and not 0 < clip < np.inf:
+        return f"attribute 'clip' is {clip}; a number above 0 is supported"
+    functions = _named(node)
     if any(len(part) != len(KINDS[node.op_type][2]) or not set(part) <= set(FUNCTIONS) for part in functions):
         return f"attribute 'activations' is {functions}; supported functions are {', '.join(FUNCTIONS)}"
+    for name, values in (("alpha", _parameters(node, "alpha")), ("beta", _parameters(node, "beta"))):
+        takers = sum(name in FUNCTIONS[f] for part in functions for f in part)
+        if len(values) > takers or not np.isfinite(values).all():
+            return f"attribute 'activation_{name}' is {values}; a finite number for each function with {name}, {takers} here, is supported"
+    if bare := [f.name for part in _functions(node) for f in part if f.name in WITHOUT_DEFAULTS and f.misses]:
+        return f"function {bare[0]!r} takes its parameters from activation_alpha and activation_beta, which have none for it"
     if attribute(node, "layout", 0) not in (0, 1):
         return f"attribute 'layout' is {attribute(node, 'layout')}; 0 and 1 are supported"
     unknown = sorted({a.name for a in node.attribute} - KNOWN)
@@ -156,7 +156,7 @@ def _step(editor: Editor, node: onnx.NodeProto, d: int, prefix: str) -> onnx.Gra
     weights = {"ih": (w, biases[0]), "hh": (r, biases[1])}
     if _input(node, P):
         weights["p"] = editor.constant(_input(node, P))[d]
-    body = Body(editor, prefix, units)
+    body = Body(editor, prefix, units, _opset(editor), attribute(node, "clip"))
     before = [f"{prefix}{what}" for what in ("h", "c")[:states]]
     x = f"{prefix}x"
     after = CELLS[node.op_type](body, node, weights, _functions(node)[d], x, *before)
@@ -232,7 +232,20 @@ def _directions(node: onnx.NodeProto) -> tuple[bool, ...] | None:
     return ways.get(_text(node, "direction", "forward"))
 
 
-def _functions(node: onnx.NodeProto) -> list[tuple[str, ...]]:
+def _functions(node: onnx.NodeProto) -> list[tuple[Function, ...]]:
+    """The functions of each direction. Those with parameters take one after the other of the node's, as far as they go."""
+    left = {name: iter(_parameters(node, name)) for name in ("alpha", "beta")}
+    return [
+        tuple(Function(f, **{name: next(left[name], None) for name in FUNCTIONS[f]}) for f in part)
+        for part in _named(node)
+    ]
+
+
+def _parameters(node: onnx.NodeProto, name: str) -> list[float]:
+    return list(attribute(node, f"activation_{name}", []))
+
+
+def _named(node: onnx.NodeProto) -> list[tuple[str, ...]]:
     """The functions of each direction, named as ONNX operators are."""
     default, directions = KINDS[node.op_type][2], len(_directions(node))
     named = [f.decode("utf-8", "replace") for f in attribute(node, "activations", [])] or list(default) * directions

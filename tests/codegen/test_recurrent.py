@@ -17,9 +17,11 @@ from lamella import boards, calibration, cli, pipeline, vectors, verify, witness
 from lamella.codegen import import_onnx, passes, plan, reference, rewrites
 from lamella.codegen.ir import Target
 from lamella.codegen.rewrites.recurrent import KINDS, KNOWN
+from lamella.codegen.rewrites.recurrent_cells import FUNCTIONS, WITHOUT_DEFAULTS
 from lamella.errors import LamellaError, UnsupportedError
 
-FUNCTIONS = ("Tanh", "Sigmoid", "Relu", "Softsign", "HardSigmoid", "LeakyRelu", "Elu")
+#: As many parameters as a node can take: LSTM, both directions.
+ALL = 6
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Layer:
     first: str = "none"  # or "constant", "input"
     peepholes: bool = False
     functions: bool = False
+    parameters: int = 0  # so many values of activation_alpha, and of activation_beta, at most
+    clip: float | None = None
+    forget: bool = False  # input_forget
     after: int = 1  # linear_before_reset
     outputs: tuple[int, ...] = (0,)
     seed: int = 0
@@ -52,7 +57,8 @@ class Layer:
             "h": rng.normal(0, 0.5, (1, n, u)).astype(np.float32),
             "c": rng.normal(0, 0.5, (1, n, u)).astype(np.float32),
         }
-        functions = [str(f) for f in rng.choice(FUNCTIONS, n * len(default))]
+        pool = [f for f in FUNCTIONS if f not in WITHOUT_DEFAULTS or self.parameters == ALL]
+        functions = [str(f) for f in rng.choice(pool, n * len(default))]
         if self.functions:  # most have no bound: states would grow, and last bits with them, from step to step
             values = {name: value / 6 for name, value in values.items()}
         inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, self.steps, self.features])]
@@ -75,6 +81,12 @@ class Layer:
         given = [*given, "p"] if self.peepholes else given if "c" in before else given[:6]
         results = [f"y{k}" if k in self.outputs else "" for k in range(1 + states)]
         more = {"activations": functions} if self.functions else {}
+        for name in ("alpha", "beta"):
+            takers = sum(name in FUNCTIONS[f] for f in functions) if self.functions else 0
+            if found := [float(v) for v in rng.uniform(0.1, 0.9, min(takers, self.parameters))]:
+                more[f"activation_{name}"] = found
+        more |= {"clip": self.clip} if self.clip else {}
+        more |= {"input_forget": 1} if self.forget else {}
         more |= {"linear_before_reset": self.after} if self.kind == "GRU" else {}
         inner = [name if by_batch or not name else f"{name}_t" for name in results]
         layout = {"layout": 1} if by_batch else {}
@@ -108,6 +120,9 @@ def layers(draw) -> Layer:
         draw(st.sampled_from(["none", "constant", "input"])),
         kind == "LSTM" and draw(st.booleans()),
         draw(st.booleans()),
+        draw(st.sampled_from([0, 1, 2, ALL])),
+        draw(st.sampled_from([None, 0.05, 0.2, 1.0])),
+        kind == "LSTM" and draw(st.booleans()),
         draw(st.integers(0, 1)),
         tuple(sorted(outputs)),
         draw(st.integers(0, 2**20)),
@@ -334,11 +349,11 @@ def _narrow_weights(model):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_attribute(clip=1.0), "attribute 'clip'"),
-        (_attribute(input_forget=1), "attribute 'input_forget'"),
-        (_attribute(activation_alpha=[0.5]), "attribute 'activation_alpha'"),
-        (_attribute(activations=["Affine", "Tanh", "Tanh"]), "attribute 'activations'.*Affine"),
+        (_attribute(clip=-1.0), "attribute 'clip' is -1.0"),
+        (_attribute(activation_alpha=[0.5]), "attribute 'activation_alpha' is .0.5.*, 0 here"),
+        (_attribute(activations=["Sine", "Tanh", "Tanh"]), "attribute 'activations'.*Sine"),
         (_attribute(activations=["Sigmoid"]), "attribute 'activations'"),
+        (_attribute(activations=["Affine", "Tanh", "Tanh"]), "'Affine' takes its parameters from activation_alpha"),
         (_attribute(direction="sideways"), "attribute 'direction'.*sideways"),
         (_attribute(hidden_size=6), "attribute 'hidden_size'"),
         (_attribute(layout=2), "attribute 'layout'"),
