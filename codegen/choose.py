@@ -86,10 +86,15 @@ def priced(placed: Placed, target: Target) -> list[Choice]:
 
 def functions(choice: Choice) -> frozenset[str]:
     """Functions of the runtime that a program with this choice calls: the kernel, and what reads its weights."""
-    read = {event.split(".")[1] for event in choice.work if event.startswith(f"{choice.format}.")}
-    record = formats.get(choice.format) if read else None
+    return _functions(choice.kernel, choice.format, tuple(choice.work))
+
+
+@cache
+def _functions(kernel: str, form: str | None, events: tuple[str, ...]) -> frozenset[str]:
+    read = {event.split(".")[1] for event in events if event.startswith(f"{form}.")}
+    record = formats.get(form) if read else None
     readers = {"unpack": record.c_unpack, "positions": record.c_positions} if record else {}
-    return frozenset({choice.kernel, *(readers[way] for way in read)})
+    return frozenset({kernel, *(readers[way] for way in read)})
 
 
 def _arena_limit(smallest: int, target: Target, optimize: str) -> int:
@@ -220,12 +225,13 @@ def _reason(best: Choice, within: Sequence[Choice], found: Sequence[Choice], opt
         *(c.format for c in others if c.format == "int8"),
     }
     texts = []
+    fits = {id(c) for c in within}  # compared as values, hundreds of choices with hundreds would take seconds
     for name in sorted(rivals):
-        rival = min((c for c in others if c.format == name), key=lambda c: (c not in within, c.instructions))
+        rival = min((c for c in others if c.format == name), key=lambda c: (id(c) not in fits, c.instructions))
         texts.append(
             f"{name}: {_ratio(rival.weight_bytes, best.weight_bytes)} the bytes, "
             f"{_ratio(rival.instructions, best.instructions)} the instructions"
-            + ("" if rival in within else ", too much RAM")
+            + ("" if id(rival) in fits else ", too much RAM")
         )
     return f"best for {optimize} ({'; '.join(texts)})"
 

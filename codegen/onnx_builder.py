@@ -10,7 +10,7 @@ from lamella import requant
 from lamella.codegen import operators
 from lamella.codegen.ir import Node, Quantization, Requant, Sink, Tensor, body_of
 from lamella.codegen.onnx_sinks import Sinks
-from lamella.codegen.sources.onnx_file import LARGEST_TENSOR
+from lamella.codegen.sources.onnx_file import LARGEST_TENSOR, LONGEST_AXIS
 from lamella.errors import UsageError
 
 #: Operators whose results TensorFlow Lite Micro rounds twice.
@@ -190,6 +190,11 @@ class Builder(Sinks):
         """rows: the first axis, of length 1, is not there in the file."""
         if np.prod([float(d) for d in shape]) > LARGEST_TENSOR:
             raise self.unsupported(node, f"its result has more than {LARGEST_TENSOR} elements")
+        longest = max((d for s in (shape, *(t.shape for t in inputs)) for d in s), default=0)
+        if operators.get(op).short_sizes and longest > LONGEST_AXIS:
+            raise self.unsupported(
+                node, f"an axis of {longest:,}; up to {LONGEST_AXIS:,} elements along one are supported"
+            )
         name = self._add_tensor(wanted, tuple(int(d) for d in shape), quantization)
         if rows:
             self.rows.add(name)

@@ -142,7 +142,9 @@ def check(path: Path, data: bytes) -> bool:
     path.write_bytes(data)
     try:
         compiled = pipeline.compile_model(path, "qemu_microbit")
-        files = firmware.folder_files(compiled)
+        # As `lamella generate` does: for what does not fit there is no folder, and no self-test is computed.
+        fits = compiled.plan.arena_bytes < compiled.board.ram.size
+        files = firmware.folder_files(compiled) if fits else compiled.sources()
     except LamellaError as error:
         assert str(error).strip() and len(str(error)) < 100_000, "an error without or with too many words"
         return False
@@ -175,6 +177,7 @@ def watch(path: Path, out: Path) -> Callable[[bytes], None]:
                 signal.setitimer(signal.ITIMER_PROF, 0)
         except (Exception, TooLong) as error:
             frames = [f for f in traceback.extract_tb(error.__traceback__) if str(ROOT) in f.filename]
+            frames = [f for f in frames if f.filename != __file__] or frames
             place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
             if (type(error).__name__, place) not in known:
                 known.add((type(error).__name__, place))

@@ -106,15 +106,14 @@ def _loading(graph: Graph, node: Node, layout: "Layout", g: "Geometry") -> dict[
         columns += int(((at >= 0) & (at < in_w)).sum())
     lines = layout.wide * g.copies * g.phases
     merged = w.pads[0] == 0 and w.stride == (1, 1) and columns == g.pitch * lines == in_w * lines
-    kept = copied = calls = first = 0
-    for out_rows in g.bands:
-        at = np.arange((out_rows - 1) * g.row_step + w.reach(0))
-        row = first * w.stride[0] + at // g.row_step * w.stride[0] + at % g.row_step - w.pads[0]
-        inside = int(((row >= 0) & (row < in_h)).sum())
-        kept += 1 if merged else at.size
-        calls += 1 if merged else inside
-        copied += inside
-        first += out_rows if a.pool is None else out_rows - a.pool.window.kernel[0] + a.pool.window.stride[0]
+    out_rows = np.array(g.bands)
+    steps = out_rows if a.pool is None else out_rows - a.pool.window.kernel[0] + a.pool.window.stride[0]
+    first = np.cumsum(steps) - steps  # row of the convolution that each band begins with
+    sizes = (out_rows - 1) * g.row_step + w.reach(0)
+    at = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    row = (np.repeat(first, sizes) + at // g.row_step) * w.stride[0] + at % g.row_step - w.pads[0]
+    copied = int(((row >= 0) & (row < in_h)).sum())
+    kept, calls = (len(g.bands), len(g.bands)) if merged else (at.size, copied)
     name, step = layout.function, "copied" if w.stride[1] == 1 else "strided"
     work = {
         "lam_conv2d_mac.pass": (zipped + single) * lines * len(g.bands),

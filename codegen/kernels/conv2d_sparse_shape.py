@@ -193,14 +193,16 @@ def _loading(graph: Graph, node: Node, b: Band, heights: list[int]) -> dict[str,
     _, in_c, in_h, in_w = graph.tensors[node.inputs[0]].shape
     reach_h, reach_w = _reach(a)
     cols = [
-        _inside(phase, w.stride[1], b.out_w + reach_w, w.pads[1], in_w) for phase in range(min(w.stride[1], w.reach(1)))
+        int(_inside(phase, w.stride[1], b.out_w + reach_w, w.pads[1], in_w))
+        for phase in range(min(w.stride[1], w.reach(1)))
     ]
-    rows = top = 0
-    for n in heights:
-        n_rows = (n - 1) * pool.stride[0] + pool.kernel[0] + reach_h
-        for phase in range(min(w.stride[0], w.reach(0))):
-            rows += _inside(top * w.stride[0] + phase, w.stride[0], n_rows, w.pads[0], in_h)
-        top += n * pool.stride[0]
+    high = np.array(heights)
+    first = (np.cumsum(high) - high) * pool.stride[0] * w.stride[0]
+    taken = (high - 1) * pool.stride[0] + pool.kernel[0] + reach_h
+    rows = sum(
+        int(_inside(first + phase, w.stride[0], taken, w.pads[0], in_h).sum())
+        for phase in range(min(w.stride[0], w.reach(0)))
+    )
     pixels = in_c * rows * sum(cols)
     is_one_run = w.stride[1] == 1 and cols == [in_w] and b.pitch == in_w
     return {
@@ -211,9 +213,10 @@ def _loading(graph: Graph, node: Node, b: Band, heights: list[int]) -> dict[str,
     }
 
 
-def _inside(at: int, step: int, n: int, pad: int, size: int) -> int:
-    """How many of at, at + step, .. (n of them) lie in pad .. pad + size - 1."""
-    return sum(pad <= at + k * step < pad + size for k in range(n))
+def _inside(at: np.ndarray | int, step: int, n: np.ndarray | int, pad: int, size: int) -> np.ndarray:
+    """How many of at, at + step, .. (n of them) lie in pad .. pad + size - 1; for each `at` and `n`."""
+    below = np.maximum(0, -(-(pad - at) // step))  # the first of them that is not below pad
+    return np.maximum(0, np.minimum(n, -(-(pad + size - at) // step)) - below)
 
 
 def _is_wide(graph: Graph, node: Node) -> np.ndarray:

@@ -130,5 +130,6 @@ OPERATOR = Operator(
     read=read,
     reference=reference,
     sample=sample,
+    short_sizes=True,
     details=lambda graph, node: "{}x{}".format(*node.attributes.window.kernel),
 )

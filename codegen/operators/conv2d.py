@@ -183,4 +183,5 @@ OPERATOR = Operator(
     macs=macs,
     details=details,
     sample=sample,
+    short_sizes=True,
 )

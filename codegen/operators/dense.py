@@ -114,4 +114,5 @@ OPERATOR = Operator(
     macs=macs,
     details=lambda graph, node: "{1} -> {0}".format(*node.attributes.levels.shape),
     sample=sample,
+    short_sizes=True,
 )

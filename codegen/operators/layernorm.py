@@ -114,6 +114,7 @@ OPERATOR = Operator(
     read=read,
     reference=reference,
     sample=sample,
+    short_sizes=True,
     in_place=True,
     details=lambda graph, node: f"over {node.attributes.cols}",
 )

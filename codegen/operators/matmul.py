@@ -75,5 +75,6 @@ OPERATOR = Operator(
     reference=reference,
     macs=lambda graph, node: prod(sizes(graph, node)),
     sample=sample,
+    short_sizes=True,
     details=lambda graph, node: "{} x {}x{} by {}".format(*sizes(graph, node)),
 )

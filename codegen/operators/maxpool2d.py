@@ -81,6 +81,7 @@ OPERATOR = Operator(
     read=read,
     reference=reference,
     sample=sample,
+    short_sizes=True,
     keeps_quantization=True,
     details=lambda graph, node: "{}x{}".format(*node.attributes.window.kernel),
 )

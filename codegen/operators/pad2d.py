@@ -63,5 +63,6 @@ OPERATOR = Operator(
     read=read,
     reference=reference,
     sample=sample,
+    short_sizes=True,
     keeps_quantization=True,
 )

@@ -37,6 +37,8 @@ class Operator:
     replaces: bool = False
     #: The inputs lie in the result, one behind the other, from the moment they are made; no kernel.
     holds_inputs: bool = False
+    #: Its descriptors in C give sizes in 16 bits.
+    short_sizes: bool = False
     #: Of a view: bytes between the beginning of the input and its own.
     view_offset: Callable[[Node], int] = lambda node: 0
     #: Quantised values pass unchanged, so that QuantizeLinear may move across it (import_onnx.Reader.sink).

@@ -145,4 +145,5 @@ OPERATOR = Operator(
     read=read,
     reference=reference,
     sample=sample,
+    short_sizes=True,
 )

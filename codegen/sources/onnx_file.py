@@ -9,7 +9,9 @@ from lamella.codegen.sources.record import Source
 from lamella.errors import UnsupportedError, UsageError
 
 #: Larger tensors are refused before any memory is taken for them.
-LARGEST_TENSOR = 1 << 28
+LARGEST_TENSOR = 1 << 24
+#: What the descriptors of some kernels can say of an axis, in 16 bits.
+LONGEST_AXIS = 65535
 
 
 def parse(path: Path) -> onnx.ModelProto:

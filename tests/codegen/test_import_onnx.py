@@ -296,3 +296,25 @@ def test_truncations_and_bit_flips_never_give_another_exception(tmp_path):
             import_onnx.read(path)
         except LamellaError:
             pass
+
+
+@pytest.mark.parametrize(
+    ("shape", "pooled", "said"),
+    [
+        ((1, 1, 65536, 4), (1, 1, 65535, 3), "'pool'.* an axis of 65,536"),
+        ((1, 64, 600, 600), (1, 64, 599, 599), "16777216 elements"),
+    ],
+)
+def test_more_than_kernels_can_count_is_refused_by_name(tmp_path, shape, pooled, said):
+    """Descriptors say sizes in 16 bits; fuzzing found a firmware that did not compile, after minutes of planning."""
+    nodes = [helper.make_node("MaxPool", ["xd"], ["yf"], name="pool", kernel_shape=(2, 2))]
+    with pytest.raises(UnsupportedError, match=said):
+        read(tmp_path, qdq(nodes, [], shape, pooled))
+
+
+def test_where_sizes_have_32_bits_axes_may_be_long(tmp_path):
+    nodes = [helper.make_node("Flatten", ["xd"], ["ff"]), helper.make_node("Relu", ["ff"], ["yf"])]
+    graph, path = read(tmp_path, qdq(nodes, [], (1, 2, 200, 200), (1, 80000)))
+    raw = vectors.seeded(graph)
+    compiled = pipeline.compile_model(path, "host", graph=graph)
+    assert verify.verify_board(compiled, raw, reference.run(graph, raw)).mismatches == 0
