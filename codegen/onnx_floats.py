@@ -233,6 +233,8 @@ class Floats(Builder):
             return super().view(node, x, shape, output)
         if x.value is not None:
             return self.fixed(x.value.reshape(shape))
+        if prod(shape) != prod(x.shape):
+            raise self.unsupported(node, f"shape {tuple(shape)} for values of shape {x.shape}")
         return self.float_node("reshape", node, [x], shape, Reshape())
 
     def pick(self, node: onnx.NodeProto, x: Operand, at: list, fill: float = 0.0) -> Operand:

@@ -113,7 +113,10 @@ def _group_norm(reader, node) -> None:
     if reader.opset() < 21:
         raise reader.unsupported(node, "opset before 21, where scale and bias are per group; convert to 21 or later")
     x, gamma, beta = (reader.operand(node, k) for k in range(3))
-    apart = reader.view(node, x, (x.shape[0], a["num_groups"], x.shape[1] // a["num_groups"], *x.shape[2:]))
+    groups = a["num_groups"]
+    if x.rank < 3 or not groups or groups < 1 or x.shape[1] % groups:
+        raise reader.unsupported(node, f"num_groups = {groups} for an input of shape {x.shape}")
+    apart = reader.view(node, x, (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
     y, _, _ = _normal(reader, node, apart, range(2, apart.rank), a["epsilon"])
     y = reader.view(node, y, x.shape)
     y = reader.binary(node, "mul", y, _along_channels(reader, node, x, gamma))

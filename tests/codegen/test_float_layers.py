@@ -89,6 +89,18 @@ def test_an_image_of_absurd_size_is_refused_before_it_is_made(tmp_path, mode, si
         import_onnx.read(tmp_path / "m.onnx")
 
 
+@pytest.mark.parametrize("groups", [3, 0, -2, 8])
+def test_groups_that_do_not_divide_the_channels_are_refused(tmp_path, groups):
+    shapes = {"x": (1, 4, 6, 6), "y": (1, 4, 6, 6)}
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items())
+    inits = [numpy_helper.from_array(np.ones(4, np.float32), name) for name in ("scale", "bias")]
+    node = helper.make_node("GroupNormalization", ["x", "scale", "bias"], ["y"], name="it", num_groups=groups)
+    graph = helper.make_graph([node], "g", [x], [y], inits)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedError, match=f"'it'.*num_groups = {groups}"):
+        import_onnx.read(tmp_path / "m.onnx")
+
+
 def test_a_model_without_an_output_is_refused(tmp_path):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4))
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [])
