@@ -35,6 +35,7 @@ def parse(path: Path) -> onnx.ModelProto:
         KeyError,
         AttributeError,
         OverflowError,
+        ZeroDivisionError,
         MemoryError,
     ) as error:
         raise UsageError(f"{path}: a damaged TFLite file ({type(error).__name__}); convert it again") from None

@@ -22,6 +22,8 @@ def convert(w: Writer, op: Op) -> str | None:
         function(w, op)
     except Refused as reason:
         return f"node {op.name!r} ({op.kind}): {reason}"
+    except ZeroDivisionError:
+        return f"node {op.name!r} ({op.kind}): a stride, a size or a scale of 0; convert the model again"
     return None
 
 

@@ -230,6 +230,22 @@ def test_all_that_is_not_supported_is_named_at_once(tmp_path):
     assert [line.split("(")[1].split(")")[0] for line in str(caught.value).splitlines()] == ["FLOOR", "SIN"]
 
 
+@pytest.mark.parametrize("padding", [SAME, VALID])
+@pytest.mark.parametrize("kind", ["MAX_POOL_2D", "TRANSPOSE_CONV"])
+def test_strides_of_zero_are_refused(tmp_path, kind, padding):
+    f = File()
+    x, y = f.tensor((1, 4, 4, 3), 0.05, 3), f.tensor((1, 4, 4, 3), 0.05, 3)
+    options = {"Padding": padding, "StrideH": 0, "StrideW": 0}
+    if kind == "MAX_POOL_2D":
+        f.op(kind, [x], [y], "Pool2DOptions", FilterHeight=2, FilterWidth=2, **options)
+    else:
+        inputs = [f.constant([1, 4, 4, 3]), weights(f, (3, 3, 3, 3)), x, bias(f, 3)]
+        f.op(kind, inputs, [y], "TransposeConvOptions", **options)
+    f.write(tmp_path / "m.tflite", [x], [y])
+    with pytest.raises(UnsupportedError, match=kind if padding == SAME and kind == "MAX_POOL_2D" else "stride"):
+        import_onnx.read(tmp_path / "m.tflite")
+
+
 def test_most_operators_are_tried():
     """Those left are spelled like a tried one, or are not in TensorFlow Lite Micro."""
     tests = [
