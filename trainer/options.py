@@ -74,6 +74,8 @@ class CompressOptions:
         for option in fields(self):
             if option.name != "ladders":
                 _require_kind(getattr(self, option.name), option.default, option.name)
+        if not isinstance(self.ladders, dict):
+            raise UsageError(f"ladders must be a dict of layers and their ladders, not {self.ladders!r}")
         _require_kind(tuple(self.ladders), (), "ladders: layers")
         for name, rungs in self.ladders.items():
             _require_kind(rungs, (), f"ladders: {name}")

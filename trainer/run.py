@@ -69,8 +69,7 @@ class Run:
         self.finished = False
         #: Validation accuracy before training on the validation split itself.
         self.judged: float | None = None
-        require_layers(options.keep, self.network)
-        require_layers(options.ladders, self.network, "ladders")
+        require_layers(options, self.network)
 
     def candidates(self) -> list[str]:
         """Layers that may be collapsed, least significant first."""
@@ -218,8 +217,9 @@ class Run:
         self.judged = state.get("judged")
 
 
-def require_layers(names: Iterable[str], network: QuantNetwork, option: str = "keep") -> None:
-    """UsageError for a name in an option that no layer has."""
-    for name in names:
-        if name not in network.compressible:
-            raise UsageError(f"{option}: there is no layer {name!r}{closest(name, network.compressible)}")
+def require_layers(options: CompressOptions, network: QuantNetwork) -> None:
+    """UsageError for a name in `keep` or `ladders` that no layer has."""
+    for option in ("keep", "ladders"):
+        for name in getattr(options, option):
+            if name not in network.compressible:
+                raise UsageError(f"{option}: there is no layer {name!r}{closest(name, network.compressible)}")

@@ -159,8 +159,7 @@ def prepare(recipe: Recipe, folder: Path | None) -> tuple[nn.Module, TensorBatch
     """The untrained network, and training, validation and test batches; what can be refused is refused here."""
     model, parts = build(recipe), splits(recipe, folder)
     network = QuantNetwork(trace(model, parts[0].x[:2]), model, learned_ranges=False)
-    require_layers(recipe.compress.keep, network)
-    require_layers(recipe.compress.ladders, network, "ladders")
+    require_layers(recipe.compress, network)
     Ladder(recipe.compress)
     for part, name in zip(parts, ("training", "validation", "test"), strict=True):
         plain = replace(part, shuffle=False, batch_size=EVALUATION_BATCH, augment=None)

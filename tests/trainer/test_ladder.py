@@ -122,6 +122,7 @@ def test_the_first_rung_of_a_layer_is_its_own():
         {"ladders": {"conv2": ("int5",)}},
         {"ladders": {"conv2": ()}},
         {"ladders": {"conv2": "int4"}},
+        {"ladders": ["int4"]},
     ],
 )
 def test_a_wrong_ladder_is_refused(wrong, trained, data):
