@@ -87,10 +87,8 @@ _RESERVED |= {name + kind for name in _MATH.split() for kind in ("", "f", "l")} 
 LONGEST = 48
 
 
-def identifier(text: str | bytes, fallback: str) -> str:
-    """A C identifier made of letters, digits and single underscores; `fallback` if nothing is left. Protobuf hands over text
-    that is no UTF-8 as bytes."""
-    text = text.decode("ascii", "replace") if isinstance(text, bytes) else text
+def identifier(text: str, fallback: str) -> str:
+    """A C identifier made of letters, digits and single underscores; `fallback` if nothing is left."""
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:LONGEST].strip("_")
     if not name:
         name = fallback

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import Message
 
 from lamella.codegen.sources.record import Source
 from lamella.errors import UnsupportedError, UsageError
@@ -24,6 +25,8 @@ def parse(path: Path) -> onnx.ModelProto:
         ) from None
     if not model.graph.node:
         raise UsageError(f"{path}: not an ONNX file, or one without operators; export it again")
+    if not _is_text(model):
+        raise UsageError(f"{path}: a damaged ONNX file (a name in it is no text in UTF-8); export it again")
     bodies = [a.g for node in model.graph.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
     for tensor in (t for graph in (model.graph, *bodies) for t in graph.initializer):
         if len(tensor.dims) and np.prod([float(d) for d in tensor.dims]) > LARGEST_TENSOR:
@@ -31,6 +34,17 @@ def parse(path: Path) -> onnx.ModelProto:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             _take_inside(tensor, path)
     return model
+
+
+def _is_text(message: Message) -> bool:
+    """Whether all text of a message is UTF-8; Protobuf hands over what is not as bytes."""
+    for field, value in message.ListFields():
+        items = [value] if isinstance(value, (str, bytes, Message)) else value
+        if field.type == field.TYPE_MESSAGE and not all(map(_is_text, items)):
+            return False
+        if field.type == field.TYPE_STRING and any(isinstance(item, bytes) for item in items):
+            return False
+    return True
 
 
 def _take_inside(tensor: onnx.TensorProto, path: Path) -> None:

@@ -5,10 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lamella.codegen import import_onnx, names
+from lamella.codegen import import_onnx
 from lamella.codegen.kernels.float_shape import inside
 from lamella.codegen.operators.windows import Window
-from lamella.errors import UnsupportedError
+from lamella.errors import UnsupportedError, UsageError
 
 
 def read(tmp_path, op, weights, y_shape, bias=None, **attributes):
@@ -70,9 +70,22 @@ def test_places_that_windows_read_are_those_counted_one_by_one():
         assert inside(window, size, out) == counts[0] * counts[1]
 
 
-def test_a_name_that_is_no_text_becomes_an_identifier():
+@pytest.mark.parametrize("where", ["graph", "node", "input", "inside"])
+def test_a_name_that_is_no_text_is_refused(tmp_path, where):
     """Protobuf hands over a string that is not UTF-8 as bytes."""
-    assert names.identifier(b"net\xff*/1", "model") == "net_1"
+    name = "abcdefgh"
+    inner = helper.make_graph(
+        [helper.make_node("Relu", ["a"], ["b"], name=name if where == "inside" else "r")], "body", [], []
+    )
+    node = helper.make_node("If", ["x"], ["y"], name=name if where == "node" else "n", then_branch=inner)
+    node.input[0] = name if where == "input" else "x"
+    graph = helper.make_graph([node], name if where == "graph" else "g", [], [])
+    data = helper.make_model(graph).SerializeToString()
+    assert data.count(name.encode()) == 1
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data.replace(name.encode(), b"abc\xffdefg"))
+    with pytest.raises(UsageError, match="UTF-8"):
+        import_onnx.read(path)
 
 
 @pytest.mark.parametrize(("mode", "sizes"), [("nearest", (1, 2**20, 6, 6)), ("cubic", (1, 4, 6, 2**17))])
