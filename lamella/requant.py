@@ -58,6 +58,17 @@ def quantize_multiplier_twice(scale: float) -> tuple[int, int]:
     return (multiplier, TWICE - exponent) if exponent >= -31 else (0, 32)
 
 
+def quantize_mean_twice(scale: float, count: int) -> tuple[int, int]:
+    """(m, s) for the mean of `count` integers: TensorFlow Lite divides the multiplier of `scale`, moved up before, by them."""
+    multiplier, shift = quantize_multiplier_twice(scale)
+    if not multiplier:
+        return multiplier, shift
+    right = shift - TWICE if shift >= TWICE else shift - 31
+    up = min(count.bit_length() - 1, 32, 31 - right)
+    multiplier, right = (multiplier << up) // count, right + up
+    return multiplier, TWICE + right if right > 0 else 31 + right
+
+
 def quantize_multipliers(
     x_scale: float, w_scales: np.ndarray, y_scale: float, rule: Callable[[float], tuple[int, int]] = quantize_multiplier
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -77,16 +88,24 @@ def requantize(
 ) -> np.ndarray:
     """uint8 activations of int64 accumulators; multiplier and shift broadcast against acc."""
     acc, multiplier, shift = (np.asarray(v, np.int64) for v in (acc, multiplier, shift))
-    once = np.where(shift < TWICE, shift, 1)
-    rounded = (acc * multiplier + (np.int64(1) << (once - 1))) >> once
-    if (shift >= TWICE).any():
-        right = np.where((shift > TWICE) & (shift != AWAY), shift - TWICE, 1)
-        x = (acc * multiplier + 2**30) >> 31
-        twice = (x + (np.int64(1) << (right - 1)) - (x < 0)) >> right
+    rounded = scale_by(acc, multiplier, shift)
+    if (shift == AWAY).any():
         total, count = acc + multiplier * (zero - 128), np.maximum(multiplier, 1)
         mean = np.sign(total) * ((np.abs(total) + count // 2) // count) + 128 - zero
-        rounded = np.where(shift == AWAY, mean, np.where(shift > TWICE, twice, rounded))
+        rounded = np.where(shift == AWAY, mean, rounded)
     return np.clip(rounded + zero, low, high).astype(np.uint8)
+
+
+def scale_by(acc: np.ndarray, multiplier: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """int64 (acc * multiplier) / 2^shift, rounded as the shift says; where that is AWAY, nothing of use."""
+    acc, multiplier, shift = (np.asarray(v, np.int64) for v in (acc, multiplier, shift))
+    once = np.where(shift < TWICE, shift, 1)
+    rounded = (acc * multiplier + (np.int64(1) << (once - 1))) >> once
+    if (shift > TWICE).any():
+        right = np.where((shift > TWICE) & (shift != AWAY), shift - TWICE, 1)
+        x = (acc * multiplier + 2**30) >> 31
+        rounded = np.where(shift > TWICE, (x + (np.int64(1) << (right - 1)) - (x < 0)) >> right, rounded)
+    return rounded
 
 
 def quantize_input(x: np.ndarray, scale: float, zero: int, dtype: type) -> np.ndarray:

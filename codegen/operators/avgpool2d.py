@@ -1,14 +1,18 @@
-"""Average pooling, global pooling, and the mean over rows and columns."""
+"""Average pooling, global pooling, and means and sums over axes."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamella.codegen.ir import Graph, Node, Requant, Tensor
+from lamella import requant as requant_rule
+from lamella.codegen.ir import Graph, Node, Requant, Sink, Tensor
 from lamella.codegen.operators import sampling, windows
 from lamella.codegen.operators.record import Operator
 from lamella.codegen.operators.windows import Window
 from lamella.requant import AWAY
+
+#: Pixels of a window whose sum is sure to leave room in 32 bits.
+LARGEST_WINDOW = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -21,13 +25,11 @@ class AvgPool2d:
 
 
 def read(reader, node) -> None:
-    """ONNX AveragePool, GlobalAveragePool, ReduceMean over axes side by side."""
-    if node.op_type == "ReduceMean":
+    """ONNX AveragePool, GlobalAveragePool, ReduceMean and ReduceSum."""
+    if node.op_type in ("ReduceMean", "ReduceSum"):
         x, window, shape = windows.reduced(reader, node)
         sink = reader.sink(node)
-        requant = reader.requant(
-            node, x.quantization.scale, 1.0 / np.array([window.kernel[0] * window.kernel[1]]), sink
-        )
+        requant = _of_all(reader, node, x.quantization.scale, sink, window.kernel[0] * window.kernel[1])
         inner = (1, x.shape[1], *window.out_size(x.shape[2:]))
         y = reader.add_hidden("avgpool2d", node, [x], inner, sink.quantization, AvgPool2d(window, False, requant))
         reader.view(node, y, shape, node.output[0])
@@ -53,6 +55,7 @@ def read(reader, node) -> None:
         raise reader.unsupported(node, "padding as large as the window")
     out = window.out_size(x.shape[2:], ceil_mode)
     area = window.kernel[0] * window.kernel[1]
+    _refuse_large(reader, node, area)
     overhang = any(
         (out[i] - 1) * window.stride[i] + window.reach(i)
         > window.pads[i] + x.shape[2 + i] + (window.pads[i + 2] if include_pad else 0)
@@ -69,6 +72,23 @@ def read(reader, node) -> None:
     attributes = AvgPool2d(window, by_count, requant)
     shape = (1, x.shape[1], *out)
     windows.add(reader, "avgpool2d", node, x, shape, sink.quantization, attributes)
+
+
+def _of_all(reader, node, x_scale: float, sink: Sink, count: int) -> Requant:
+    """For the mean, or the sum, of `count` values."""
+    _refuse_large(reader, node, count)
+    is_mean = node.op_type == "ReduceMean"
+    requant = reader.requant(node, x_scale, 1.0 / np.array([count if is_mean else 1]), sink)
+    if not reader.as_tflite:
+        return requant
+    factor = requant_rule.effective_scale(x_scale, 1.0, sink.quantization.scale)
+    multiplier, shift = requant_rule.quantize_mean_twice(factor, count if is_mean else 1)
+    return replace(requant, multiplier=np.array([multiplier]), shift=np.array([shift]))
+
+
+def _refuse_large(reader, node, pixels: int) -> None:
+    if pixels > LARGEST_WINDOW:
+        raise reader.unsupported(node, f"the mean or sum of {pixels:,} values; up to {LARGEST_WINDOW:,} are supported")
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:
@@ -125,8 +145,8 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="avgpool2d",
-    title="average pooling, also global; means over axes side by side",
-    onnx=("AveragePool", "GlobalAveragePool", "ReduceMean"),
+    title="average pooling, also global; means and sums over axes",
+    onnx=("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"),
     read=read,
     reference=reference,
     sample=sample,

@@ -9,18 +9,15 @@ from math import prod
 import numpy as np
 
 from lamella.codegen import weights
-from lamella.codegen.ir import Requant, Tensor
+from lamella.codegen.ir import Tensor
 from lamella.codegen.operators import expand
 from lamella.codegen.operators.concat import Concat
 from lamella.codegen.operators.conv2d import Conv2d
 from lamella.codegen.operators.maxpool2d import MaxPool2d
-from lamella.codegen.operators.rescale import Rescale
 from lamella.codegen.operators.windows import Window
 
 #: A sum with constants: the activation counts so many steps, the constant is rounded to one of them.
 STEPS = 127
-#: Slopes of PRelu are rounded to so many parts.
-FINE = 4095
 
 
 def activations(reader, node) -> tuple[Tensor, Tensor]:
@@ -44,7 +41,7 @@ def read_with_array(reader, node) -> bool:
     shape = expand.broadcast(reader, node, x.shape, real.shape)
     if shape != x.shape:
         x = expand.add(reader, node, x, shape)
-    inner, spread = _channels(shape, real.shape)
+    inner, spread = channels(shape, real.shape)
     exact = reader.integers_of(node.input[k]) if node.op_type == "Mul" else None
     if exact is not None:
         levels, scales, bias = spread(exact[0]), exact[1], None
@@ -83,26 +80,6 @@ def read_extreme(reader, node) -> None:
     reader.view(node, best, a.shape, node.output[0])
 
 
-def read_slopes(reader, node, slopes: np.ndarray) -> None:
-    """PRelu with slopes of their own: s * x + (1 - s) * max(x, 0), a convolution of x beside its positive part."""
-    x = reader.activation(node, 0)
-    shape = expand.broadcast(reader, node, x.shape, slopes.shape)
-    if shape != x.shape:
-        raise reader.unsupported(node, f"slopes of shape {slopes.shape} for an input of shape {x.shape}")
-    inner, spread = _channels(shape, slopes.shape)
-    slopes = spread(slopes)
-    zero, channels = x.quantization.zero, len(slopes)
-    seen = (1, channels, 1, inner)
-    same = Requant(np.array([1 << 30]), np.array([30]), zero, zero, 255)
-    positive = reader.add_hidden("rescale", node, [x], x.shape, x.quantization, Rescale(same))
-    sides = [reader.view(node, part, seen) for part in (x, positive)]
-    both = reader.add_hidden("concat", node, sides, (1, channels, 2, inner), x.quantization, Concat(2, (None, None)))
-    factors = np.stack([slopes, 1 - slopes], axis=1)
-    scales = (np.abs(factors).max(axis=1) / FINE).astype(np.float32)
-    levels = np.floor(factors / scales[:, None].astype(np.float64) + 0.5)
-    _add(reader, node, both, inner, levels, scales, np.zeros(channels, np.int64), x.shape)
-
-
 def read_batch_normalization(reader, node) -> None:
     """BatchNormalization that stands alone; behind a convolution that is not quantised it is folded into that."""
     x = reader.activation(node, 0)
@@ -125,7 +102,7 @@ def batch_normalization(reader, node, channels: int) -> tuple[np.ndarray, np.nda
     return factor, beta - mean * factor
 
 
-def _channels(shape: tuple[int, ...], constant: tuple[int, ...]):
+def channels(shape: tuple[int, ...], constant: tuple[int, ...]):
     """Values that share one constant (the innermost axes), and how constants are laid out for all others."""
     aligned = (1,) * (len(shape) - len(constant)) + tuple(constant)
     axis = max((a for a, d in enumerate(aligned) if d > 1), default=0)
@@ -154,21 +131,21 @@ def _sum(kind: str, k: int, real: np.ndarray, x: Tensor):
     return np.full(real.shape, sign * STEPS), np.array([scale], np.float32), bias
 
 
-def _add(reader, node, x: Tensor, inner: int, levels, scales, bias, shape: tuple[int, ...] | None = None) -> None:
-    """The convolution over views of input and output (of shape `shape`); levels (channels,) or (channels, inputs)."""
-    channels = len(levels)
-    if channels > 65535:
+def _add(reader, node, x: Tensor, inner: int, levels, scales, bias) -> None:
+    """The convolution over views of input and output."""
+    count = len(levels)
+    if count > 65535:
         raise reader.unsupported(node, "more than 65535 constants")
-    levels = levels.astype(np.int16).reshape(channels, -1, 1, 1)
+    levels = levels.astype(np.int16).reshape(count, 1, 1, 1)
     bias = bias.astype(np.int64)
     weights.refuse_overflow(reader, node, levels, bias, x.quantization.zero)
     sink = reader.sink(node)
     requant = reader.requant(node, x.quantization.scale, scales, sink)
     rows, columns = (1, inner) if inner <= 65535 else _sides(reader, node, inner)
-    image = reader.view(node, x, (1, channels * levels.shape[1], rows, columns))
-    attributes = Conv2d(levels, scales, bias, Window((1, 1)), channels, requant)
-    result = reader.add_hidden("conv2d", node, [image], (1, channels, rows, columns), sink.quantization, attributes)
-    reader.view(node, result, shape or x.shape, node.output[0])
+    image = reader.view(node, x, (1, count, rows, columns))
+    attributes = Conv2d(levels, scales, bias, Window((1, 1)), count, requant)
+    result = reader.add_hidden("conv2d", node, [image], (1, count, rows, columns), sink.quantization, attributes)
+    reader.view(node, result, x.shape, node.output[0])
 
 
 def _sides(reader, node, inner: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""Other sizes for images: nearest by whole factors (operator expand), and between four pixels (bilinear)."""
+"""Other sizes for images: between four pixels (bilinear), or the nearest one; by whole factors that is operator expand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 
 import numpy as np
@@ -8,9 +8,17 @@ import numpy as np
 from lamella.codegen.ir import Graph, Node, Requant, Tensor
 from lamella.codegen.operators import expand, sampling, windows
 from lamella.codegen.operators.record import Operator
+from lamella.requant import AWAY
 
 #: Weights of the two pixels along an axis add up to this.
 ONE = 1 << 10
+#: Which pixel is the nearest.
+ROUNDING = {
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round_prefer_ceil": lambda v: np.floor(v + 0.5),
+    "round_prefer_floor": lambda v: np.ceil(v - 0.5),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Resize:
 
 
 def read(reader, node) -> None:
-    """ONNX Resize and Upsample of images, nearest by whole factors or linear."""
+    """ONNX Resize and Upsample of images, nearest or linear."""
     a = reader.attributes(
         node, mode="nearest", coordinate_transformation_mode="half_pixel", nearest_mode="round_prefer_floor",
         cubic_coeff_a=-0.75, exclude_outside=0, extrapolation_value=0.0, antialias=0, axes=None, scales=None,
@@ -41,12 +49,22 @@ def read(reader, node) -> None:
         raise reader.unsupported(node, f"coordinate_transformation_mode {way!r}; half_pixel is supported")
     places = [_places(n, m, f, way) for n, m, f in zip(x.shape[2:], sizes, factors, strict=True)]
     if a["mode"] == "nearest":
-        mode = "floor" if node.op_type == "Upsample" else a["nearest_mode"]
-        _nearest(reader, node, x, sizes, places, mode)
-        return
+        rounding = ROUNDING.get("floor" if node.op_type == "Upsample" else a["nearest_mode"])
+        if rounding is None:
+            raise reader.unsupported(node, f"nearest_mode {a['nearest_mode']!r}; {', '.join(ROUNDING)} are supported")
+        places = [np.clip(rounding(at), 0, n - 1) for at, n in zip(places, x.shape[2:], strict=True)]
+        if all(
+            m % n == 0 and np.array_equal(at, np.arange(m) // (m // n))
+            for at, n, m in zip(places, x.shape[2:], sizes, strict=True)
+        ):
+            _repeat(reader, node, x, sizes)
+            return
     sink = reader.sink(node)
-    taps = [_taps(at, n) for at, n in zip(places, x.shape[2:], strict=True)]
     requant = reader.requant(node, x.quantization.scale, np.float32(1 / ONE**2), sink)
+    if reader.as_tflite and a["mode"] == "linear" and x.quantization == sink.quantization:
+        places = [_places_as_tflite(n, m, way) for n, m in zip(x.shape[2:], sizes, strict=True)]
+        requant = replace(requant, multiplier=np.array([ONE**2]), shift=np.array([AWAY]))
+    taps = [_taps(at, n) for at, n in zip(places, x.shape[2:], strict=True)]
     shape = (1, x.shape[1], *sizes)
     windows.add(reader, "resize", node, x, shape, sink.quantization, Resize(*taps[0], *taps[1], requant))
 
@@ -85,15 +103,16 @@ def _places(n: int, m: int, factor: float, way: str) -> np.ndarray:
     return at / factor if way == "asymmetric" else (at + 0.5) / factor - 0.5
 
 
-def _nearest(reader, node, x: Tensor, sizes, places, mode: str) -> None:
-    rounding = {
-        "floor": np.floor, "ceil": np.ceil, "round_prefer_ceil": lambda v: np.floor(v + 0.5),
-        "round_prefer_floor": lambda v: np.ceil(v - 0.5),
-    }  # fmt: skip
-    for at, n, m in zip(places, x.shape[2:], sizes, strict=True):
-        found = np.clip(rounding[mode](at), 0, n - 1) if mode in rounding else at
-        if m % n or not np.array_equal(found, np.arange(m) // (m // n)):
-            raise reader.unsupported(node, f"{n} to {m} places, {mode}; whole factors where each pixel repeats")
+def _places_as_tflite(n: int, m: int, way: str) -> np.ndarray:
+    """The same as TensorFlow Lite Micro has it: a step of ONE parts, rounded, and its multiples."""
+    ends = 1 if way == "align_corners" and m > 1 else 0
+    step = (ONE * (n - ends) + (m - ends) // 2) // (m - ends)
+    first = step // 2 - ONE // 2 if way == "half_pixel" else 0
+    return (np.arange(m) * step + first) / ONE
+
+
+def _repeat(reader, node, x: Tensor, sizes) -> None:
+    """Nearest by whole factors: every pixel repeats."""
     (rows, cols), (high, wide) = x.shape[2:], sizes
     spread = reader.view(node, x, (1, x.shape[1], rows, 1, cols, 1))
     big = expand.add(reader, node, spread, (1, x.shape[1], rows, high // rows, cols, wide // cols))
@@ -140,7 +159,7 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="resize",
-    title="resizing of images: bilinear, or nearest by whole factors",
+    title="resizing of images: bilinear or nearest",
     onnx=("Resize", "Upsample"),
     read=read,
     reference=reference,

@@ -1,4 +1,4 @@
-"""A run of places along one axis: Slice, Split, and Gather of one place."""
+"""A run of places along one axis: Slice and Split; several of them, one behind the other: Gather."""
 
 from dataclasses import dataclass
 from math import prod
@@ -7,7 +7,11 @@ import numpy as np
 
 from lamella.codegen.ir import Graph, Node, Tensor
 from lamella.codegen.operators import sampling
+from lamella.codegen.operators.concat import Concat
 from lamella.codegen.operators.record import Operator
+
+#: A Gather takes at most so many slices.
+MOST_RUNS = 16
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Slice:
 
 
 def read(reader, node) -> None:
-    """ONNX Slice with steps of one, Split, and Gather with a constant index; along any axis but the batch."""
+    """ONNX Slice with steps of one, Split, and Gather with constant indices; along any axis but the batch."""
     x = reader.activation(node, 0, rows=True)
     {"Slice": _slice, "Split": _split, "Gather": _gather}[node.op_type](reader, node, x, reader.shape_of(x))
 
@@ -62,10 +66,35 @@ def _split(reader, node, x: Tensor, shape: tuple[int, ...]) -> None:
 def _gather(reader, node, x: Tensor, shape: tuple[int, ...]) -> None:
     axis = reader.attributes(node, axis=0)["axis"] % len(shape)
     index = np.asarray(reader.constant(node, 1))
-    if index.size != 1 or not -shape[axis] <= int(index.reshape(())) < shape[axis]:
-        raise reader.unsupported(node, f"indices of shape {index.shape}; one constant place is supported")
-    inner = _part(reader, node, x, axis, int(index.reshape(())) % shape[axis], 1)
+    places = [int(place) for place in index.reshape(-1)]
+    if not places or not all(-shape[axis] <= place < shape[axis] for place in places):
+        raise reader.unsupported(
+            node, f"indices of shape {index.shape} that are not all places of an axis of {shape[axis]}"
+        )
+    found = _runs([place % shape[axis] for place in places])
+    if len(found) > MOST_RUNS or (len(found) > 1 and reader.is_rows(x)):
+        raise reader.unsupported(
+            node, f"{len(places)} indices in {len(found)} runs; up to {MOST_RUNS} runs are supported"
+        )
+    parts = [_part(reader, node, x, axis, start, size) for start, size in found]
+    inner = parts[0]
+    if len(parts) > 1:
+        joined = (*shape[:axis], len(places), *shape[axis + 1 :])
+        same = Concat(axis, (None,) * len(parts))
+        inner = reader.add_hidden("concat", node, parts, joined, x.quantization, same)
     reader.view(node, inner, (*shape[:axis], *index.shape, *shape[axis + 1 :]), node.output[0])
+
+
+def _runs(places: list[int]) -> list[tuple[int, int]]:
+    """Places as (first, how many) of those that follow one another."""
+    found: list[tuple[int, int]] = []
+    for place in places:
+        start, size = found[-1] if found else (0, 0)
+        if size and place == start + size:
+            found[-1] = (start, size + 1)
+        else:
+            found.append((place, 1))
+    return found
 
 
 def _part(reader, node, x: Tensor, axis: int, start: int, size: int, output: str | None = None) -> Tensor:
@@ -116,7 +145,7 @@ def details(graph: Graph, node: Node) -> str:
 
 OPERATOR = Operator(
     name="slice",
-    title="slice, split, one place of an axis (Gather)",
+    title="slice, split, constant places of an axis (Gather)",
     onnx=("Slice", "Split", "Gather"),
     read=read,
     reference=reference,

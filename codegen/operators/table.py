@@ -92,10 +92,7 @@ class Formula:
 
 
 def read(reader, node) -> None:
-    """ONNX operators of FUNCTIONS; Div, Pow, Max and Min with one constant number; PRelu with one slope."""
-    if node.op_type == "PRelu":
-        _prelu(reader, node)
-        return
+    """ONNX operators of FUNCTIONS; Div, Pow, Max and Min with one constant number."""
     if node.op_type in WITH_NUMBER:
         if read_with_number(reader, node) or (node.op_type == "Div" and broadcast.read_with_array(reader, node)):
             return
@@ -160,18 +157,13 @@ def _formula(reader, node, index: int) -> Formula:
     return found or Formula(reader.activation(node, index, rows=True), lambda x: x, "x")
 
 
-def _prelu(reader, node) -> None:
-    reader.attributes(node)
-    slope = np.asarray(reader.constant(node, 1), np.float64)
-    if slope.size != 1 and (slope != slope.reshape(-1)[0]).any():
-        broadcast.read_slopes(reader, node, slope)
-        return
-    alpha = float(slope.reshape(-1)[0])
+def read_slope(reader, node, slope: float) -> None:
+    """PRelu with one slope."""
     inner = _formula(reader, node, 0)
 
     def function(x: np.ndarray) -> np.ndarray:
         values = inner.function(x)
-        return np.where(values < 0, alpha * values, values)
+        return np.where(values < 0, slope * values, values)
 
     _add(reader, node, Formula(inner.x, function, "prelu"))
 
@@ -222,7 +214,7 @@ def sample(draw) -> Graph:
 OPERATOR = Operator(
     name="table",
     title="functions of one value (sigmoid, tanh, GELU, with a constant number, ...), as a table of 256 bytes",
-    onnx=(*FUNCTIONS, "Div", "Pow", "Max", "Min", "PRelu"),
+    onnx=(*FUNCTIONS, "Div", "Pow", "Max", "Min"),
     read=read,
     reference=reference,
     sample=sample,

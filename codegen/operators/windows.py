@@ -81,19 +81,24 @@ def image(reader, node) -> Tensor:
 
 
 def reduced(reader, node) -> tuple[Tensor, Window, tuple[int, ...]]:
-    """ONNX reductions (ReduceMean, ReduceMax) over axes side by side: the input as an image, the window that covers all of
-    what is reduced, and the shape of the result."""
+    """ONNX reductions (ReduceMean, ReduceMax) over any axes but the batch: the input as an image, the window that covers all
+    of what is reduced, and the shape of the result."""
+    from lamella.codegen.operators import transpose  # which draws its samples with the help of this module
+
     a = reader.attributes(node, axes=None, keepdims=1, noop_with_empty_axes=0)
     x = reader.activation(node, 0)
     rank = len(x.shape)
     given = reader.constant(node, 1, a["axes"])
     axes = sorted({int(v) % rank for v in given}) if given is not None and len(given) else list(range(1, rank))
-    left = [axis for axis in range(axes[0], axes[-1] + 1) if x.shape[axis] > 1]  # axes of one place do not matter
-    if axes[0] == 0 or any(axis not in axes for axis in left) or (given is None and rank > 1):
-        raise reader.unsupported(
-            node, f"axes {axes} of shape {x.shape}; axes side by side behind the batch are supported"
-        )
+    if axes[0] == 0 or (given is None and rank > 1):
+        raise reader.unsupported(node, f"axes {axes} of shape {x.shape}; axes behind the batch are supported")
     shape = tuple(1 if k in axes else d for k, d in enumerate(x.shape) if a["keepdims"] or k not in axes)
+    if any(k not in axes and x.shape[k] > 1 for k in range(axes[0], axes[-1])):  # apart: moved behind all others
+        perm = [k for k in range(rank) if k not in axes] + axes
+        moved = tuple(x.shape[k] for k in perm)
+        x = transpose.permuted(reader, node, x, x.shape, perm, moved, None)
+        axes = list(range(rank - len(axes), rank))
+    left = [axis for axis in range(axes[0], axes[-1] + 1) if x.shape[axis] > 1]  # axes of one place do not matter
     behind = prod(x.shape[axes[-1] + 1 :])
     inside = [x.shape[axis] for axis in left] or [1]
     # Rows and columns keep their shape, as poolings have fast ways for those.

@@ -21,6 +21,32 @@ void lam_add(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t 
 /* The same, faster, for -2^shift < b_multiplier < 0 <= a_multiplier < 2^shift. */
 void lam_subtract(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
 
+/* The sum or difference of TensorFlow Lite Micro, with its roundings: x is taken times multiplier / 2^31, half up, then by
+ * 2^right, half away from zero.
+ *   y = clamp(zero + total(+-a'((a - a_zero) * 2^20) +- b'((b - b_zero) * 2^20)), low, high). y may be a or b. */
+typedef struct {
+    int32_t multiplier; /* 0 .. 2^31-1 */
+    uint8_t right;      /* 0 .. 31 */
+} lam_twice;
+typedef struct {
+    uint32_t n;
+    lam_twice a, b, total;
+    uint8_t a_negative, b_negative;
+    uint8_t a_zero, b_zero;
+    uint8_t zero, low, high;
+} lam_add_as_tflite_desc;
+void lam_add_as_tflite(const lam_add_as_tflite_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
+/* The same with constants for b'(...): `count` of them, each for `inner` values in turn. y may be x. */
+typedef struct {
+    uint32_t count, inner;
+    const int32_t *constants;
+    lam_twice a, total;
+    uint8_t a_negative;
+    uint8_t a_zero;
+    uint8_t zero, low, high;
+} lam_add_constants_as_tflite_desc;
+void lam_add_constants_as_tflite(const lam_add_constants_as_tflite_desc *d, const uint8_t *x, uint8_t *y);
+
 /* y = requant((a - a_zero) * (b - b_zero)). y may be a or b. */
 typedef struct {
     uint32_t n;
@@ -35,6 +61,17 @@ typedef struct {
     const uint8_t *table; /* 256 */
 } lam_table_desc;
 void lam_table(const lam_table_desc *d, const uint8_t *x, uint8_t *y);
+
+/* y = requant(x - in_zero) from in_zero on, else below((x - in_zero) * slope); `count` slopes, each for `inner` values in turn.
+ * y may be x. */
+typedef struct {
+    uint32_t count, inner;
+    const int16_t *slopes;
+    uint8_t in_zero;
+    lam_requant q;     /* never per channel */
+    lam_requant below; /* per channel: of each slope; zero point and range are q's */
+} lam_prelu_desc;
+void lam_prelu(const lam_prelu_desc *d, const uint8_t *x, uint8_t *y);
 
 /* y = requant(x - in_zero). y may be x. */
 typedef struct {

@@ -138,9 +138,22 @@ def test_reductions_over_axes_side_by_side(tmp_path, op, axes, keep):
     one(tmp_path, op, (1, 4, 3, 5), axes=axes, keepdims=keep, opset=13)
 
 
-def test_reduction_of_axes_that_are_apart_is_refused(tmp_path):
-    with pytest.raises(UnsupportedError, match="ReduceMean_n2.*side by side"):
-        one(tmp_path, "ReduceMean", (1, 4, 3, 5), [np.array([1, 3], np.int64)])
+@pytest.mark.parametrize("op", ["ReduceMean", "ReduceMax", "ReduceSum"])
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((1, 4, 3, 5), (1, 3)), ((1, 2, 3, 2, 4, 3), (1, 3, 5)), ((1, 4, 1, 5), (1, 3))]
+)
+@pytest.mark.parametrize("keep", [0, 1])
+def test_reductions_over_axes_that_are_apart(tmp_path, op, shape, axes, keep):
+    one(tmp_path, op, shape, [np.array(axes, np.int64)], keepdims=keep)
+
+
+def test_reductions_over_the_batch_and_over_too_many_values_are_refused(tmp_path):
+    with pytest.raises(UnsupportedError, match="ReduceMean_n2.*behind the batch"):
+        one(tmp_path, "ReduceMean", (1, 4, 3, 5), [np.array([0, 3], np.int64)])
+    with pytest.raises(UnsupportedError, match="ReduceMean_n2.*mean or sum of 4,202,500 values"):
+        one(tmp_path, "ReduceMean", (1, 1, 2050, 2050), [np.array([2, 3], np.int64)])
+    with pytest.raises(UnsupportedError, match="GlobalAveragePool_n2.*mean or sum of 4,202,500 values"):
+        one(tmp_path, "GlobalAveragePool", (1, 1, 2050, 2050))
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
@@ -161,6 +174,17 @@ def test_resize_linear_to_any_size(tmp_path, sizes):
     wanted = b.constant([1, 3, *sizes], np.int64)
     y = b.node("Resize", [b.input((1, 3, 4, 5)), "", "", wanted], mode="linear")
     check(tmp_path, b.model(b.quantized(y, 0.04, 110)))
+
+
+@pytest.mark.parametrize("sizes", [(7, 9), (3, 2), (1, 1), (4, 5)])
+@pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+@pytest.mark.parametrize("way", ["half_pixel", "asymmetric", "align_corners"])
+def test_resize_nearest_to_any_size(tmp_path, sizes, rounding, way):
+    b = Build()
+    wanted = b.constant([1, 3, *sizes], np.int64)
+    attributes = {"mode": "nearest", "nearest_mode": rounding, "coordinate_transformation_mode": way}
+    y = b.node("Resize", [b.input((1, 3, 4, 5)), "", "", wanted], **attributes)
+    check(tmp_path, b.model(b.quantized(y, 0.05, 120)), most=0)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "pad", "more", "group"), [
@@ -231,7 +255,22 @@ def test_batch_normalization_alone_and_behind_a_convolution(tmp_path):
 
 
 def test_slopes_for_each_channel(tmp_path):
-    one(tmp_path, "PRelu", (1, 4, 3, 5), [np.array([0.1, -0.4, 1.7, 0.0], np.float32).reshape(4, 1, 1)], scale=0.08)
+    one(
+        tmp_path,
+        "PRelu",
+        (1, 4, 3, 5),
+        [np.array([0.1, -0.4, 1.7, 0.0], np.float32).reshape(4, 1, 1)],
+        scale=0.08,
+        layers=["prelu"],
+    )
+    one(
+        tmp_path,
+        "PRelu",
+        (1, 4, 3, 5),
+        [np.array([0.1, -0.4, 1.7, 0.0, 2.0], np.float32)],
+        scale=0.08,
+        layers=["prelu"],
+    )
     one(tmp_path, "PRelu", (1, 4, 3, 5), [np.array([0.25], np.float32)], layers=["table"])
 
 
@@ -290,7 +329,7 @@ def test_all_that_is_not_supported_is_named_at_once(tmp_path):
     x = b.input((1, 4, 6, 6))
     y = b.quantized(b.node("Sinh", [x]))
     y = b.quantized(b.node("Conv", [y, b.weights((4, 4, 3, 3))], auto_pad="SAME_UPPER"))
-    y = b.quantized(b.node("ReduceMean", [y, b.constant([1, 3], np.int64)]))
+    y = b.quantized(b.node("ReduceMean", [y, b.constant([0, 3], np.int64)]))
     y = b.quantized(b.node("LpPool", [x], kernel_shape=[2, 2]))
     path = tmp_path / "m.onnx"
     onnx.save(b.model(y), path)
@@ -341,6 +380,19 @@ def test_one_place_is_taken_where_steps_lie_in_front(tmp_path, axis, index):
     y = b.node("Gather", [in_front(b), b.constant(index, np.int64)], axis=axis)
     y = y if axis == 0 else b.node("Transpose", [y], perm=[1, 0])
     check(tmp_path, b.model(b.quantized(y)))
+
+
+@pytest.mark.parametrize("places", [[2, 0], [1, 2, 3], [[3, 3], [-1, 0]], [0, 1, 3, 4]])
+@pytest.mark.parametrize("axis", [1, 3, -2])
+def test_several_places_are_gathered(tmp_path, places, axis):
+    one(tmp_path, "Gather", (1, 5, 6, 7), [np.array(places, np.int64)], axis=axis, most=0)
+
+
+def test_places_in_too_many_runs_are_refused(tmp_path):
+    with pytest.raises(UnsupportedError, match="Gather_n2.*17 runs"):
+        one(tmp_path, "Gather", (1, 40), [np.arange(0, 34, 2)], axis=1)
+    with pytest.raises(UnsupportedError, match="Gather_n2.*not all places"):
+        one(tmp_path, "Gather", (1, 4), [np.array([1, 5])], axis=1)
 
 
 @pytest.mark.parametrize("axis", [0, 2])

@@ -62,3 +62,25 @@ def test_shared_multipliers_have_the_shift_of_the_largest_scale():
 def test_input_quantisation_is_float32_division_and_half_to_even():
     x = np.array([0.05, 0.15, 0.25, -1.0, 100.0], np.float32)
     assert requant.quantize_input(x, 0.1, 10, np.uint8).tolist() == [10, 12, 12, 0, 255]
+
+
+@given(st.floats(min_value=1e-9, max_value=1e3) | st.just(1 - 2**-40), st.integers(1, 2**22))
+def test_a_mean_divides_the_multiplier_of_the_scale(scale, count):
+    """As TensorFlow Lite: m of 31 bits and a power of two, moved up by the bits of the count less one, divided, rounded down."""
+    fraction, exponent = math.frexp(scale)
+    whole = math.floor(Fraction(fraction) * 2**31 + Fraction(1, 2))
+    if whole == 2**31:
+        whole, exponent = 2**30, exponent + 1
+    up = min(math.floor(math.log2(count)), 31 + exponent)
+    m, s = requant.quantize_mean_twice(scale, count)
+    assert m == (whole << up) // count
+    down = up - exponent  # shifts to the right behind that by 31 bits
+    assert s == (requant.TWICE + down if down > 0 else 31 + down)
+
+
+def test_scaling_twice_rounds_half_up_and_then_half_away_from_zero():
+    acc = np.array([-9, -7, -6, -5, -3, -2, 2, 3, 5, 6, 7, 9])
+    # Times 1 (2^31 / 2^31 is no multiplier, so 2 * 2^30), then by 4: -9 / 4 = -2.25, -6 / 4 = -1.5, ...
+    assert requant.scale_by(2 * acc, 2**30, requant.TWICE + 2).tolist() == [-2, -2, -2, -1, -1, -1, 1, 1, 1, 2, 2, 2]
+    # Times a half first: -9 / 2 = -4.5 is -4 and 9 / 2 is 5; then by 2.
+    assert requant.scale_by(acc, 2**30, requant.TWICE + 1).tolist() == [-2, -2, -2, -1, -1, -1, 1, 1, 2, 2, 2, 3]
