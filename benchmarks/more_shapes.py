@@ -1,4 +1,4 @@
-"""Layers to measure of the operators that attention, U-Nets and classifiers bring."""
+"""Layers to measure of the operators that attention, U-Nets, classifiers and TFLite files bring."""
 
 import random
 
@@ -6,8 +6,8 @@ import numpy as np
 import shapes
 
 from lamella import requant
-from lamella.codegen.ir import Quantization, Requant, Tensor
-from lamella.codegen.operators import argmax, expand, layernorm, matmul, resize
+from lamella.codegen.ir import Quantization, Requant, Sink, Tensor
+from lamella.codegen.operators import add_as_tflite, argmax, expand, layernorm, matmul, prelu, resize
 
 Q = Quantization(0.05, 128)
 
@@ -66,4 +66,26 @@ def _resize(rng: random.Random, seed: int) -> shapes.Layer:
     return shapes._one("resize", [x], y, way, seed)
 
 
-MORE = (_expand, _matmul, _layernorm, _argmax, _resize)
+def _add_as_tflite(rng: random.Random, seed: int) -> shapes.Layer:
+    shape = (1, rng.choice([4, 16, 40]), rng.choice([1, 8, 25, 100]))
+    x, y, sink = Tensor("x", shape, Q), Tensor("y", shape, Q), Sink(Q)
+    values = np.random.default_rng(seed)
+    b = Tensor("b", shape, Quantization(float(values.uniform(0.02, 0.1)), 120))
+    scales = [Q.scale, b.quantization.scale]
+    if rng.random() < 0.5:
+        way = add_as_tflite.attributes_of(False, sink, scales, (1, 1), None, (), 1)
+        return shapes._one("add_as_tflite", [x, b], y, way, seed)
+    levels = values.integers(-255, 256, shape[1])
+    way = add_as_tflite.attributes_of(False, sink, scales, (1, 1), 1, levels, shape[2])
+    return shapes._one("add_as_tflite", [x], y, way, seed)
+
+
+def _prelu(rng: random.Random, seed: int) -> shapes.Layer:
+    shape = (1, rng.choice([4, 16, 40]), rng.choice([1, 8, 25, 100]))
+    slopes = np.random.default_rng(seed).integers(-255, 256, shape[1]).astype(np.int16)
+    same, below = (_scaled(scale) for scale in rng.choice([(0.4, 0.002), (0.9, 0.004)]))
+    way = prelu.PRelu(slopes, shape[2], same, below)
+    return shapes._one("prelu", [Tensor("x", shape, Q)], Tensor("y", shape, Q), way, seed)
+
+
+MORE = (_expand, _matmul, _layernorm, _argmax, _resize, _add_as_tflite, _prelu)

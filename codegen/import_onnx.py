@@ -12,13 +12,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from lamella.codegen import operators
+from lamella.codegen import as_tflite, operators
 from lamella.codegen.ir import Graph, Port, Sink
 from lamella.codegen.onnx_constants import RAW
 from lamella.codegen.onnx_file import LARGEST_TENSOR, load, unknown_nodes
 from lamella.codegen.onnx_floats import Floats
 from lamella.codegen.sources.tflite_writer import ORIGINS
 from lamella.errors import UnsupportedError, UsageError
+
+#: What models are made of that measure the ranges of their activations as they run (onnxruntime's quantize_dynamic).
+DYNAMIC = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"})
 
 
 def read(path: str | Path, floats: bool = True, arithmetic: str = "lamella") -> Graph:
@@ -148,14 +151,14 @@ class Reader(Floats):
             operator = operators.by_onnx_type().get(node.op_type)
             if operator is None:
                 raise self.unsupported(node, "its input is not constant")
-            operator.read(self, node)
+            if not (self.as_tflite and as_tflite.read(self, node)):
+                operator.read(self, node)
 
     def _unsupported_operator(self, node: onnx.NodeProto) -> UnsupportedError:
-        return self.unsupported(
-            node,
-            "this operator is not supported; `lamella operators` lists what is; leave it outside the exported network or "
-            "replace it",
-        )
+        remedy = "`lamella operators` lists what is; leave it outside the exported network or replace it"
+        if node.op_type in DYNAMIC:
+            remedy = "quantise with ranges from samples (quantize_static, or the float model with --calibrate), not dynamically"
+        return self.unsupported(node, f"this operator is not supported; {remedy}")
 
     def _lose(self, node: onnx.NodeProto) -> None:
         """A node behind one that is not supported: where it quantises, reading goes on with a tensor of that shape."""

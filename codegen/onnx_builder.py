@@ -14,7 +14,7 @@ from lamella.codegen.sources.onnx_file import LARGEST_TENSOR, LONGEST_AXIS
 from lamella.errors import UsageError
 
 #: Operators whose results TensorFlow Lite Micro rounds twice.
-ROUNDED_TWICE = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Mul", "QuantizeLinear")
+ROUNDED_TWICE = ("Clip", "Conv", "ConvTranspose", "Gemm", "MatMul", "Mul", "PRelu", "QuantizeLinear", "Relu")
 
 
 class Deferred(Protocol):

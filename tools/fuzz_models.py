@@ -31,7 +31,7 @@ MARK = "#error FUZZ_ESCAPED"
 NUMBERS = (0, 1, -1, 2, 3, 7, 8, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, -(2**31), 2**32, 2**62, -(2**63))
 FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), float("-inf"), float("nan"))
 
-sys.path[:0] = [str(ROOT / "tests" / "lamella"), str(ROOT / "tools")]
+sys.path[:0] = [str(ROOT / "tests" / "lamella"), str(ROOT / "tests" / "codegen"), str(ROOT / "tools")]
 from small_model import small_model
 
 with atheris.instrument_imports(include=["lamella"]), TemporaryDirectory() as folder:
@@ -44,8 +44,10 @@ with atheris.instrument_imports(include=["lamella"]), TemporaryDirectory() as fo
             file.write_bytes(small_model().SerializeToString())
         firmware.folder_files(pipeline.compile_model(file, "qemu_microbit"))
 
+import numpy as np
 import onnx
 import onnx_backend
+import tflite_networks
 from google.protobuf.descriptor import FieldDescriptor as Field
 from google.protobuf.message import Message
 
@@ -140,8 +142,11 @@ def mutate(data: bytes, largest: int, seed: int) -> bytes:
 def check(path: Path, data: bytes) -> bool:
     """Reads a file and generates C from it. Whether it was accepted; an exception where something is wrong."""
     path.write_bytes(data)
+    # Half of the TFLite files in the arithmetic of that runtime.
+    arithmetic = "tflite" if data[4:8] == b"TFL3" and sum(data) % 2 else "lamella"
     try:
-        compiled = pipeline.compile_model(path, "qemu_microbit")
+        graph = pipeline.read_graph(path, arithmetic=arithmetic)
+        compiled = pipeline.compile_model(path, "qemu_microbit", graph=graph)
         # As `lamella generate` does: for what does not fit there is no folder, and no self-test is computed.
         fits = compiled.plan.arena_bytes < compiled.board.ram.size
         files = firmware.folder_files(compiled) if fits else compiled.sources()
@@ -193,7 +198,18 @@ def seeds() -> list[bytes]:
     paths = [*(ROOT / "tests" / "models").glob("*.*"), *(ROOT / "examples").glob("*/model.onnx")]
     stored = [p.read_bytes() for p in sorted(paths) if p.suffix in (".onnx", ".tflite")]
     made = [small_model(signed=signed).SerializeToString() for signed in (False, True)]
-    return [data for data in (*made, *_float_models(), *stored) if len(data) <= LARGEST]
+    return [data for data in (*made, *_float_models(), *_tflite_models(), *stored) if len(data) <= LARGEST]
+
+
+def _tflite_models() -> list[bytes]:
+    """TFLite files of more operators than the repository's models have."""
+    found = []
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        for name in tflite_networks.NETWORKS:
+            tflite_networks.write(path, name, np.random.default_rng(1))
+            found.append(path.read_bytes())
+    return found
 
 
 def _float_models() -> list[bytes]:

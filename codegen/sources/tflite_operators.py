@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 import tflite
 
+from lamella.codegen.sources import tflite_shapes
 from lamella.codegen.sources.tflite_model import Op
 from lamella.codegen.sources.tflite_writer import TO_NCHW, Refused, Writer
 
@@ -17,6 +18,8 @@ def convert(w: Writer, op: Op) -> str | None:
     """Append an operator to the ONNX graph. None, or the reason why it is not supported."""
     function = OPERATORS.get(op.kind)
     try:
+        if tflite_shapes.fold(w, op):
+            return None
         if function is None:
             raise Refused("this operator of TFLite is not supported; replace it or leave it outside the model")
         function(w, op)
@@ -126,14 +129,17 @@ def _pool(kind: str) -> Callable[[Writer, Op], None]:
     return convert_pool
 
 
-def _mean(w: Writer, op: Op) -> None:
-    rank = len(w.tensor(op.inputs[0]).shape)
-    axes = sorted(int(a) % rank for a in np.atleast_1d(w.values(op.inputs[1])))
-    keep = int(bool(op.options(tflite.ReducerOptions).KeepDims()))
-    images = rank == 4 and axes == [1, 2]
-    x = w.get(op.inputs[0], "nchw" if images else "file")
-    axes = w.constant([2, 3] if images else axes, np.int64)
-    _finish(w, op, w.node("ReduceMean", [x, axes], op.name, keepdims=keep), "nchw" if images and keep else "file")
+def _reduce(kind: str) -> Callable[[Writer, Op], None]:
+    def convert_reduce(w: Writer, op: Op) -> None:
+        rank = len(w.tensor(op.inputs[0]).shape)
+        axes = sorted(int(a) % rank for a in np.atleast_1d(w.values(op.inputs[1])))
+        keep = int(bool(op.options(tflite.ReducerOptions).KeepDims()))
+        images = rank == 4 and axes == [1, 2]
+        x = w.get(op.inputs[0], "nchw" if images else "file")
+        axes = w.constant([2, 3] if images else axes, np.int64)
+        _finish(w, op, w.node(kind, [x, axes], op.name, keepdims=keep), "nchw" if images and keep else "file")
+
+    return convert_reduce
 
 
 def _shape(w: Writer, shape: tuple[int, ...]) -> str:
@@ -262,6 +268,75 @@ def _split(axis_place: int, x_place: int) -> Callable[[Writer, Op], None]:
     return convert_split
 
 
+def _split_v(w: Writer, op: Op) -> None:
+    shape = w.tensor(op.inputs[0]).shape
+    axis = int(np.asarray(w.values(op.inputs[2])).reshape(())) % len(shape)
+    ends = np.cumsum([w.tensor(output).shape[axis] for output in op.outputs])
+    for output, start, end in zip(op.outputs, [0, *ends], ends, strict=False):
+        places = [w.constant([int(n)], np.int64) for n in (start, end, axis)]
+        w.put(output, w.node("Slice", [w.get(op.inputs[0]), *places]))
+
+
+def _pack(w: Writer, op: Op) -> None:
+    axis, y = op.options(tflite.PackOptions).Axis(), w.tensor(op.outputs[0])
+    axis %= len(y.shape)
+    shape = w.constant([1 if k == axis else d for k, d in enumerate(y.shape)], np.int64)
+    parts = [w.node("Reshape", [w.get(index), shape]) for index in op.inputs]
+    _finish(w, op, w.node("Concat", parts, op.name, axis=axis))
+
+
+def _unpack(w: Writer, op: Op) -> None:
+    shape = w.tensor(op.inputs[0]).shape
+    axis = op.options(tflite.UnpackOptions).Axis() % len(shape)
+    if len(op.outputs) != shape[axis]:
+        raise Refused(f"{len(op.outputs)} results for axis {axis} of shape {shape}")
+    for k, output in enumerate(op.outputs):
+        places = [w.constant([n], np.int64) for n in (k, k + 1, axis)]
+        part = w.node("Slice", [w.get(op.inputs[0]), *places])
+        w.put(output, w.node("Reshape", [part, _shape(w, w.tensor(output).shape)]))
+
+
+def _gather(w: Writer, op: Op) -> None:
+    o = op.options(tflite.GatherOptions)
+    if o.BatchDims():
+        raise Refused("places for each of several batches")
+    places = w.constant(w.values(op.inputs[1]), np.int64)
+    _finish(w, op, w.node("Gather", [w.get(op.inputs[0]), places], op.name, axis=o.Axis()))
+
+
+def _repeated(kind: str) -> Callable[[Writer, Op], None]:
+    def convert_repeated(w: Writer, op: Op) -> None:
+        amounts = w.constant([int(n) for n in w.values(op.inputs[1])], np.int64)
+        _finish(w, op, w.node(kind, [w.get(op.inputs[0]), amounts], op.name))
+
+    return convert_repeated
+
+
+def _mirror_pad(w: Writer, op: Op) -> None:
+    if op.options(tflite.MirrorPadOptions).Mode() != tflite.MirrorPadMode.REFLECT:
+        raise Refused("mode SYMMETRIC; REFLECT is supported")
+    amounts = np.asarray(w.values(op.inputs[1]), np.int64)
+    pads = w.constant([*amounts[:, 0], *amounts[:, 1]], np.int64)
+    _finish(w, op, w.node("Pad", [w.get(op.inputs[0]), pads], op.name, mode="reflect"))
+
+
+def _squared_difference(w: Writer, op: Op) -> None:
+    less = w.node("Sub", [w.get(index) for index in op.inputs], op.name)
+    _finish(w, op, w.node("Mul", [less, less]))
+
+
+def _rsqrt(w: Writer, op: Op) -> None:
+    layout = w.layout(op)
+    _finish(w, op, w.node("Reciprocal", [w.node("Sqrt", [w.get(op.inputs[0], layout)], op.name)]), layout)
+
+
+def _along_last(kind: str, **attributes) -> Callable[[Writer, Op], None]:
+    def convert_along_last(w: Writer, op: Op) -> None:
+        _finish(w, op, w.node(kind, [w.get(op.inputs[0])], op.name, axis=-1, **attributes))
+
+    return convert_along_last
+
+
 def _transpose(w: Writer, op: Op) -> None:
     perm = [int(v) for v in w.values(op.inputs[1])]
     _finish(w, op, w.node("Transpose", [w.get(op.inputs[0])], op.name, perm=perm))
@@ -313,10 +388,16 @@ OPERATORS: dict[str, Callable[[Writer, Op], None]] = {
     "BATCH_MATMUL": _batch_matmul,
     "AVERAGE_POOL_2D": _pool("AveragePool"),
     "MAX_POOL_2D": _pool("MaxPool"),
-    "MEAN": _mean,
+    "MEAN": _reduce("ReduceMean"),
+    "SUM": _reduce("ReduceSum"),
+    "REDUCE_MAX": _reduce("ReduceMax"),
+    "REDUCE_MIN": _reduce("ReduceMin"),
     "ADD": _elementwise("Add", tflite.AddOptions),
     "SUB": _elementwise("Sub", tflite.SubOptions),
     "MUL": _elementwise("Mul", tflite.MulOptions),
+    "DIV": _elementwise("Div", tflite.DivOptions),
+    "POW": _elementwise("Pow"),
+    "SQUARED_DIFFERENCE": _squared_difference,
     "MAXIMUM": _elementwise("Max"),
     "MINIMUM": _elementwise("Min"),
     "RELU": _clip(0, None),
@@ -332,13 +413,22 @@ OPERATORS: dict[str, Callable[[Writer, Op], None]] = {
     "EXP": _elementwise("Exp"),
     "LOG": _elementwise("Log"),
     "SQRT": _elementwise("Sqrt"),
+    "RSQRT": _rsqrt,
+    "SIN": _elementwise("Sin"),
+    "COS": _elementwise("Cos"),
+    "FLOOR": _elementwise("Floor"),
+    "CEIL": _elementwise("Ceil"),
+    "ROUND": _elementwise("Round"),
     "LEAKY_RELU": _leaky_relu,
     "PRELU": _elementwise("PRelu"),
     "GELU": _gelu,
     "SQUARE": _square,
     "SOFTMAX": _softmax,
+    "LOG_SOFTMAX": _along_last("LogSoftmax"),
+    "L2_NORMALIZATION": _along_last("LpNormalization", p=2),
     "PAD": _pad,
     "PADV2": _pad,
+    "MIRROR_PAD": _mirror_pad,
     "CONCATENATION": _concatenation,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
@@ -346,6 +436,12 @@ OPERATORS: dict[str, Callable[[Writer, Op], None]] = {
     "STRIDED_SLICE": _strided_slice,
     "SLICE": _slice,
     "SPLIT": _split(0, 1),
+    "SPLIT_V": _split_v,
+    "PACK": _pack,
+    "UNPACK": _unpack,
+    "GATHER": _gather,
+    "TILE": _repeated("Tile"),
+    "BROADCAST_TO": _repeated("Expand"),
     "TRANSPOSE": _transpose,
     "RESIZE_NEAREST_NEIGHBOR": _resize("nearest", tflite.ResizeNearestNeighborOptions),
     "RESIZE_BILINEAR": _resize("linear", tflite.ResizeBilinearOptions),

@@ -1,0 +1,131 @@
+"""Sum or difference as TensorFlow Lite Micro rounds it: each addend, moved up by 20 bits, and then their sum are scaled with
+two roundings each (its kernels add.h and sub.h). One of the addends may be constant."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamella import requant
+from lamella.codegen.ir import Graph, Node, Quantization, Sink, Tensor
+from lamella.codegen.operators import broadcast, expand, sampling
+from lamella.codegen.operators.record import Operator
+
+#: Bits that addends are moved up by.
+UP = 20
+
+
+@dataclass(frozen=True)
+class AddAsTflite:
+    """addends: multiplier and shift of each activation (lamella.requant); total: those of the sum; signs: 1 or -1 for each.
+    constants: what the constant addend is in the sum, int64 (k,), each for `inner` values in turn; empty if there is none."""
+
+    addends: tuple[tuple[int, int], ...]
+    signs: tuple[int, ...]
+    total: tuple[int, int]
+    constants: np.ndarray
+    inner: int
+    zero: int
+    low: int
+    high: int
+
+
+def read(reader, node) -> bool:
+    """ONNX Add and Sub of two quantised activations, or of one and constants; False if constants have no integers."""
+    constant = [reader.is_constant(name) for name in node.input]
+    exact = [reader.integers_of(name) if is_one else None for name, is_one in zip(node.input, constant, strict=True)]
+    if any(is_one and found is None for is_one, found in zip(constant, exact, strict=True)):
+        return False
+    reader.attributes(node)
+    signs = (1, -1 if node.op_type == "Sub" else 1)
+    if True not in constant:
+        inputs = broadcast.activations(reader, node)
+        sink = reader.sink(node)
+        scales = [x.quantization.scale for x in inputs]
+        attributes = _attributes(reader, node, sink, scales, signs)
+        reader.add("add_as_tflite", node, list(inputs), inputs[0].shape, sink.quantization, attributes)
+        return True
+    k = constant.index(True)
+    levels, scale = exact[k]
+    x = reader.activation(node, 1 - k)
+    shape = expand.broadcast(reader, node, x.shape, levels.shape)
+    if shape != x.shape:
+        x = expand.add(reader, node, x, shape)
+    sink = reader.sink(node)
+    scales = [x.quantization.scale, float(scale.reshape(()))]
+    inner, spread = broadcast.channels(shape, levels.shape)
+    attributes = _attributes(
+        reader, node, sink, scales[:: -1 if k == 0 else 1], signs, k, spread(levels).astype(np.int64), inner
+    )
+    reader.add("add_as_tflite", node, [x], shape, sink.quantization, attributes)
+    return True
+
+
+def _attributes(reader, node, sink: Sink, scales, signs, constant: int | None = None, levels=(), inner: int = 1):
+    try:
+        return attributes_of(node.op_type == "Sub", sink, scales, signs, constant, levels, inner)
+    except ValueError as error:
+        raise reader.unsupported(node, f"{error}: the scales of inputs and output do not fit together") from None
+
+
+def attributes_of(single: bool, sink: Sink, scales, signs, constant: int | None, levels, inner: int) -> AddAsTflite:
+    """From the scales of both addends; `constant`: which of them has the levels given. single: as differences, whose factors
+    TensorFlow Lite computes in float32."""
+    kind = np.float32 if single else np.float64
+    scales = [kind(np.float32(s)) for s in scales]
+    twice_the_largest = kind(2) * max(scales)
+    factors = [requant.quantize_multiplier_twice(float(s / twice_the_largest)) for s in scales]
+    whole = float(twice_the_largest / kind(kind(1 << UP) * kind(np.float32(sink.quantization.scale))))
+    if not whole < 1:
+        raise ValueError(f"the output's scale is {whole:g} of what it may be")
+    total = requant.quantize_multiplier_twice(whole)
+    constants = np.zeros(0, np.int64)
+    if constant is not None:
+        constants = signs[constant] * requant.scale_by(np.asarray(levels, np.int64) << UP, *factors.pop(constant))
+        signs = (signs[1 - constant],)
+    return AddAsTflite(
+        tuple(factors), tuple(signs), total, constants, inner, sink.quantization.zero, sink.low, sink.high
+    )
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """Exact integer result."""
+    import torch
+
+    a: AddAsTflite = node.attributes
+    total = 0
+    for x, name, factor, sign in zip(inputs, node.inputs, a.addends, a.signs, strict=True):
+        value = (x.to(torch.int64) - graph.tensors[name].quantization.zero).numpy() << UP
+        total = total + sign * requant.scale_by(value, *factor)
+    if a.constants.size:
+        total = total + np.repeat(a.constants, a.inner).reshape(graph.tensors[node.output].shape)
+    return torch.from_numpy(requant.requantize(total, *a.total, a.zero, a.low, a.high))
+
+
+def sample(draw) -> Graph:
+    """A random sum or difference of two activations, or of one and constants."""
+    x = draw.tensor("a", (1, draw.integer(1, 6), draw.integer(1, 9)))
+    quantization = draw.quantization(x.quantization.scale)
+    low, high = draw.range()
+    sink, signs = Sink(quantization, low, high), (1, draw.choice([1, -1]))
+    y = Tensor("y", x.shape, quantization)
+    if draw.choice([False, True]):
+        b = x if draw.choice([False, False, True]) else draw.tensor("b", x.shape)
+        scales = [x.quantization.scale, b.quantization.scale]
+        attributes = attributes_of(signs[1] < 0, sink, scales, signs, None, (), 1)
+        return sampling.graph("add_as_tflite", [x, b], y, attributes)
+    other: Quantization = draw.quantization(x.quantization.scale)
+    constant = draw.integer(0, 1)
+    scales = [x.quantization.scale, other.scale][:: 1 if constant else -1]
+    levels = [draw.integer(-255, 255) for _ in range(x.shape[1])]
+    attributes = attributes_of(signs[1] < 0, sink, scales, signs, constant, levels, x.shape[2])
+    return sampling.graph("add_as_tflite", [x], y, attributes)
+
+
+OPERATOR = Operator(
+    name="add_as_tflite",
+    title="sum and difference as TensorFlow Lite Micro rounds them",
+    reference=reference,
+    sample=sample,
+    in_place=True,
+    details=lambda graph, node: "difference" if min(node.attributes.signs) < 0 else "",
+)
