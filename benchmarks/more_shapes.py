@@ -73,7 +73,7 @@ def _add_as_tflite(rng: random.Random, seed: int) -> shapes.Layer:
     b = Tensor("b", shape, Quantization(float(values.uniform(0.02, 0.1)), 120))
     scales = [Q.scale, b.quantization.scale]
     if rng.random() < 0.5:
-        way = add_as_tflite.attributes_of(False, sink, scales, (1, 1), None, (), 1)
+        way = add_as_tflite.attributes_of(False, sink, scales, (1, 1))
         return shapes._one("add_as_tflite", [x, b], y, way, seed)
     levels = values.integers(-255, 256, shape[1])
     way = add_as_tflite.attributes_of(False, sink, scales, (1, 1), 1, levels, shape[2])
@@ -84,7 +84,7 @@ def _prelu(rng: random.Random, seed: int) -> shapes.Layer:
     shape = (1, rng.choice([4, 16, 40]), rng.choice([1, 8, 25, 100]))
     slopes = np.random.default_rng(seed).integers(-255, 256, shape[1]).astype(np.int16)
     same, below = (_scaled(scale) for scale in rng.choice([(0.4, 0.002), (0.9, 0.004)]))
-    way = prelu.PRelu(slopes, shape[2], same, below)
+    way = prelu.PRelu(slopes, shape[2], 1, same, below)
     return shapes._one("prelu", [Tensor("x", shape, Q)], Tensor("y", shape, Q), way, seed)
 
 

@@ -15,7 +15,8 @@ NAME = "lam_add_constants_as_tflite"
 
 def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
     if len(node.inputs) == 1:
-        counts = {"call": 1, "constant": node.attributes.constants.size, "value": graph.tensors[node.output].bytes}
+        a: AddAsTflite = node.attributes
+        counts = {"call": 1, "constant": a.constants.size * a.times, "value": graph.tensors[node.output].bytes}
         yield Choice(NAME, work={f"{NAME}.{event}": n for event, n in counts.items()})
 
 
@@ -23,7 +24,7 @@ def _describe(graph: Graph, node: Node) -> Struct:
     at: AddAsTflite = node.attributes
     x = graph.tensors[node.inputs[0]]
     return Struct(f"{NAME}_desc", {
-        "count": at.constants.size, "inner": at.inner,
+        "count": at.constants.size, "inner": at.inner, "times": at.times,
         "constants": Array("constants", "int32_t", at.constants.astype(np.int32)),
         "a": twice(at.addends[0]), "total": twice(at.total), "a_negative": int(at.signs[0] < 0),
         "a_zero": x.quantization.zero, "zero": at.zero, "low": at.low, "high": at.high,

@@ -17,13 +17,15 @@ UP = 20
 @dataclass(frozen=True)
 class AddAsTflite:
     """addends: multiplier and shift of each activation (lamella.requant); total: those of the sum; signs: 1 or -1 for each.
-    constants: what the constant addend is in the sum, int64 (k,), each for `inner` values in turn; empty if there is none."""
+    constants: what the constant addend is in the sum, int64 (k,), each for `inner` values in turn, all of them `times` times;
+    empty if there is none."""
 
     addends: tuple[tuple[int, int], ...]
     signs: tuple[int, ...]
     total: tuple[int, int]
     constants: np.ndarray
     inner: int
+    times: int
     zero: int
     low: int
     high: int
@@ -52,22 +54,24 @@ def read(reader, node) -> bool:
         x = expand.add(reader, node, x, shape)
     sink = reader.sink(node)
     scales = [x.quantization.scale, float(scale.reshape(()))]
-    inner, spread = broadcast.channels(shape, levels.shape)
+    times, inner, spread = broadcast.pattern(reader, node, shape, levels.shape)
     attributes = _attributes(
-        reader, node, sink, scales[:: -1 if k == 0 else 1], signs, k, spread(levels).astype(np.int64), inner
+        reader, node, sink, scales[:: -1 if k == 0 else 1], signs, k, spread(levels).astype(np.int64), inner, times
     )
     reader.add("add_as_tflite", node, [x], shape, sink.quantization, attributes)
     return True
 
 
-def _attributes(reader, node, sink: Sink, scales, signs, constant: int | None = None, levels=(), inner: int = 1):
+def _attributes(reader, node, sink: Sink, scales, signs, constant: int | None = None, levels=(), *repeat: int):
     try:
-        return attributes_of(node.op_type == "Sub", sink, scales, signs, constant, levels, inner)
+        return attributes_of(node.op_type == "Sub", sink, scales, signs, constant, levels, *repeat)
     except ValueError as error:
         raise reader.unsupported(node, f"{error}: the scales of inputs and output do not fit together") from None
 
 
-def attributes_of(single: bool, sink: Sink, scales, signs, constant: int | None, levels, inner: int) -> AddAsTflite:
+def attributes_of(
+    single: bool, sink: Sink, scales, signs, constant: int | None = None, levels=(), inner: int = 1, times: int = 1
+) -> AddAsTflite:
     """From the scales of both addends; `constant`: which of them has the levels given. single: as differences, whose factors
     TensorFlow Lite computes in float32."""
     kind = np.float32 if single else np.float64
@@ -83,7 +87,7 @@ def attributes_of(single: bool, sink: Sink, scales, signs, constant: int | None,
         constants = signs[constant] * requant.scale_by(np.asarray(levels, np.int64) << UP, *factors.pop(constant))
         signs = (signs[1 - constant],)
     return AddAsTflite(
-        tuple(factors), tuple(signs), total, constants, inner, sink.quantization.zero, sink.low, sink.high
+        tuple(factors), tuple(signs), total, constants, inner, times, sink.quantization.zero, sink.low, sink.high
     )
 
 
@@ -97,7 +101,7 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
         value = (x.to(torch.int64) - graph.tensors[name].quantization.zero).numpy() << UP
         total = total + sign * requant.scale_by(value, *factor)
     if a.constants.size:
-        total = total + np.repeat(a.constants, a.inner).reshape(graph.tensors[node.output].shape)
+        total = total + np.tile(np.repeat(a.constants, a.inner), a.times).reshape(graph.tensors[node.output].shape)
     return torch.from_numpy(requant.requantize(total, *a.total, a.zero, a.low, a.high))
 
 
@@ -111,13 +115,14 @@ def sample(draw) -> Graph:
     if draw.choice([False, True]):
         b = x if draw.choice([False, False, True]) else draw.tensor("b", x.shape)
         scales = [x.quantization.scale, b.quantization.scale]
-        attributes = attributes_of(signs[1] < 0, sink, scales, signs, None, (), 1)
+        attributes = attributes_of(signs[1] < 0, sink, scales, signs)
         return sampling.graph("add_as_tflite", [x, b], y, attributes)
     other: Quantization = draw.quantization(x.quantization.scale)
     constant = draw.integer(0, 1)
     scales = [x.quantization.scale, other.scale][:: 1 if constant else -1]
-    levels = [draw.integer(-255, 255) for _ in range(x.shape[1])]
-    attributes = attributes_of(signs[1] < 0, sink, scales, signs, constant, levels, x.shape[2])
+    count, inner, times = draw.choice([(*x.shape[1:], 1), (x.shape[2], 1, x.shape[1])])
+    levels = [draw.integer(-255, 255) for _ in range(count)]
+    attributes = attributes_of(signs[1] < 0, sink, scales, signs, constant, levels, inner, times)
     return sampling.graph("add_as_tflite", [x], y, attributes)
 
 

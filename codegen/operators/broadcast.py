@@ -18,6 +18,8 @@ from lamella.codegen.operators.windows import Window
 
 #: A sum with constants: the activation counts so many steps, the constant is rounded to one of them.
 STEPS = 127
+#: Constants of one operator.
+MOST = 65535
 
 
 def activations(reader, node) -> tuple[Tensor, Tensor]:
@@ -115,6 +117,17 @@ def channels(shape: tuple[int, ...], constant: tuple[int, ...]):
     return inner, spread
 
 
+def pattern(reader, node, shape: tuple[int, ...], constant: tuple[int, ...]):
+    """How often constants repeat (the outermost axes), values that share one (the innermost), and how they are laid out."""
+    aligned = (1,) * (len(shape) - len(constant)) + tuple(constant)
+    axis = next((a for a, d in enumerate(aligned) if d > 1), 0)
+    times = prod(shape[:axis])
+    inner, spread = channels(shape[axis:], aligned[axis:])
+    if prod(shape) // (times * inner) > MOST:
+        raise reader.unsupported(node, f"more than {MOST} constants")
+    return times, inner, spread
+
+
 def _product(real: np.ndarray):
     """Levels of +-127 and a scale for each: as exact as a multiplier is."""
     levels = np.where(real < 0, -STEPS, np.where(real > 0, STEPS, 0))
@@ -134,8 +147,8 @@ def _sum(kind: str, k: int, real: np.ndarray, x: Tensor):
 def _add(reader, node, x: Tensor, inner: int, levels, scales, bias) -> None:
     """The convolution over views of input and output."""
     count = len(levels)
-    if count > 65535:
-        raise reader.unsupported(node, "more than 65535 constants")
+    if count > MOST:
+        raise reader.unsupported(node, f"more than {MOST} constants")
     levels = levels.astype(np.int16).reshape(count, 1, 1, 1)
     bias = bias.astype(np.int64)
     weights.refuse_overflow(reader, node, levels, bias, x.quantization.zero)

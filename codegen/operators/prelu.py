@@ -12,11 +12,12 @@ from lamella.codegen.operators.record import Operator
 
 @dataclass(frozen=True)
 class PRelu:
-    """y = requant(x) from the zero point of x on, else below(x * slope). slopes: int16 (k,), each for `inner` values in turn;
-    multipliers of `below` for each slope, or one for all."""
+    """y = requant(x) from the zero point of x on, else below(x * slope). slopes: int16 (k,), each for `inner` values in turn,
+    all of them `times` times; multipliers of `below` for each slope, or one for all."""
 
     slopes: np.ndarray
     inner: int
+    times: int
     requant: Requant
     below: Requant
 
@@ -33,12 +34,12 @@ def read(reader, node) -> None:
     shape = expand.broadcast(reader, node, x.shape, real.shape)
     if shape != x.shape:
         raise reader.unsupported(node, f"slopes of shape {real.shape} for an input of shape {x.shape}")
-    inner, spread = broadcast.channels(shape, real.shape)
+    times, inner, spread = broadcast.pattern(reader, node, shape, real.shape)
     # Slopes that the file does not quantise: a sign, and a multiplier for each.
     slopes, scales = exact or (np.sign(real), spread(np.where(real == 0, 1.0, np.abs(real))).astype(np.float32))
     sink = reader.sink(node)
     same, below = (reader.requant(node, x.quantization.scale, by, sink) for by in (np.ones(1), scales))
-    attributes = PRelu(spread(slopes).astype(np.int16), inner, same, below)
+    attributes = PRelu(spread(slopes).astype(np.int16), inner, times, same, below)
     reader.add("prelu", node, [x], shape, sink.quantization, attributes)
 
 
@@ -51,7 +52,7 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     acc = inputs[0].numpy().astype(np.int64) - graph.tensors[node.inputs[0]].quantization.zero
 
     def spread(values: np.ndarray) -> np.ndarray:
-        return np.repeat(np.broadcast_to(values, a.slopes.shape), a.inner).reshape(shape)
+        return np.tile(np.repeat(np.broadcast_to(values, a.slopes.shape), a.inner), a.times).reshape(shape)
 
     q, below = a.requant, a.below
     above = requant.requantize(acc, q.multiplier, q.shift, q.zero, q.low, q.high)
@@ -64,13 +65,13 @@ def sample(draw) -> Graph:
     """Random slopes, of one scale or of one each."""
     x = draw.tensor("x", (1, draw.integer(1, 6), draw.integer(1, 9)))
     quantization = draw.quantization(x.quantization.scale)
-    slopes = np.array([draw.integer(-300, 300) for _ in range(x.shape[1])], np.int16)
-    count = draw.choice([1, x.shape[1]])
-    scales = np.array([draw.choice([0.001, 0.01]) for _ in range(count)], np.float32)
+    count, inner, times = draw.choice([(*x.shape[1:], 1), (x.shape[2], 1, x.shape[1])])
+    slopes = np.array([draw.integer(-300, 300) for _ in range(count)], np.int16)
+    scales = np.array([draw.choice([0.001, 0.01]) for _ in range(draw.choice([1, count]))], np.float32)
     same = draw.requant(x.quantization.scale, np.ones(1), quantization)
     below = draw.requant(x.quantization.scale, scales, quantization)
     below = Requant(below.multiplier, below.shift, same.zero, same.low, same.high)
-    return sampling.graph("prelu", [x], Tensor("y", x.shape, quantization), PRelu(slopes, x.shape[2], same, below))
+    return sampling.graph("prelu", [x], Tensor("y", x.shape, quantization), PRelu(slopes, inner, times, same, below))
 
 
 OPERATOR = Operator(

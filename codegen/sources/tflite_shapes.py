@@ -25,7 +25,7 @@ def fold(w: Writer, op: Op) -> bool:
         return False
     if op.kind == "SHAPE":
         inputs = [np.array(w.tensor(op.inputs[0]).shape)]
-    elif all(w.is_constant(index) for index in op.inputs):
+    elif all(w.is_constant(index) and prod(w.tensor(index).shape) <= MOST for index in op.inputs):
         inputs = [np.asarray(w.values(index)) for index in op.inputs]
     else:
         return False

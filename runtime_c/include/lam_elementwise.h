@@ -36,9 +36,9 @@ typedef struct {
     uint8_t zero, low, high;
 } lam_add_as_tflite_desc;
 void lam_add_as_tflite(const lam_add_as_tflite_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
-/* The same with constants for b'(...): `count` of them, each for `inner` values in turn. y may be x. */
+/* The same with constants for b'(...): `count` of them, each for `inner` values in turn, all of them `times` times. y may be x. */
 typedef struct {
-    uint32_t count, inner;
+    uint32_t count, inner, times;
     const int32_t *constants;
     lam_twice a, total;
     uint8_t a_negative;
@@ -62,10 +62,10 @@ typedef struct {
 } lam_table_desc;
 void lam_table(const lam_table_desc *d, const uint8_t *x, uint8_t *y);
 
-/* y = requant(x - in_zero) from in_zero on, else below((x - in_zero) * slope); `count` slopes, each for `inner` values in turn.
- * y may be x. */
+/* y = requant(x - in_zero) from in_zero on, else below((x - in_zero) * slope); `count` slopes, each for `inner` values in turn,
+ * all of them `times` times. y may be x. */
 typedef struct {
-    uint32_t count, inner;
+    uint32_t count, inner, times;
     const int16_t *slopes;
     uint8_t in_zero;
     lam_requant q;     /* never per channel */

@@ -31,12 +31,14 @@ void lam_add_as_tflite(const lam_add_as_tflite_desc *d, const uint8_t *a, const 
 void lam_add_constants_as_tflite(const lam_add_constants_as_tflite_desc *d, const uint8_t *x, uint8_t *y)
 {
     const lam_add_constants_as_tflite_desc local = *d;
-    for (uint32_t k = 0; k < local.count; k++) {
-        const int32_t constant = local.constants[k];
-        const uint8_t *const end = x + local.inner;
-        while (x != end) {
-            const int32_t value = lam_addend(local.a, *x++ - local.a_zero, local.a_negative);
-            *y++ = lam_clamp(local.zero + lam_twice_of(local.total, value + constant), local.low, local.high);
+    for (uint32_t t = 0; t < local.times; t++) {
+        for (uint32_t k = 0; k < local.count; k++) {
+            const int32_t constant = local.constants[k];
+            const uint8_t *const end = x + local.inner;
+            while (x != end) {
+                const int32_t value = lam_addend(local.a, *x++ - local.a_zero, local.a_negative);
+                *y++ = lam_clamp(local.zero + lam_twice_of(local.total, value + constant), local.low, local.high);
+            }
         }
     }
 }

@@ -318,6 +318,17 @@ def test_shapes_that_are_computed(tmp_path):
     check(tmp_path, f, [x], [y, z], most=0)
 
 
+def test_large_constants_are_no_shapes(tmp_path):
+    """Of a file that is not what it says, nothing of an absurd size is computed."""
+    f = File()
+    x, shape = f.tensor((1, 4), 0.05, 0), f.tensor((2,), kind="int32")
+    f.op("ADD", [f.constant(np.ones((5000, 1))), f.constant(np.ones((1, 5000)))], [shape], "AddOptions")
+    y = f.op("RESHAPE", [x, shape], [f.tensor((2, 2), 0.05, 0)])
+    f.write(tmp_path / "m.tflite", [x], [y])
+    with pytest.raises(UnsupportedError, match="add_0.*0 scales"):
+        import_onnx.read(tmp_path / "m.tflite")
+
+
 def test_place_of_the_largest(tmp_path):
     f = File()
     x, y = f.tensor((1, 3, 7), 0.05, 3), f.tensor((1, 3), kind="int32")

@@ -272,6 +272,8 @@ def test_slopes_for_each_channel(tmp_path):
         layers=["prelu"],
     )
     one(tmp_path, "PRelu", (1, 4, 3, 5), [np.array([0.25], np.float32)], layers=["table"])
+    with pytest.raises(UnsupportedError, match="PRelu_n2.*more than 65535 constants"):
+        one(tmp_path, "PRelu", (1, 2, 40, 1000), [np.arange(2000, dtype=np.float32).reshape(2, 1, 1000)])
 
 
 @pytest.mark.parametrize(("op", "inputs"), [("Expand", [np.array([1, 4, 3, 6], np.int64)]),
