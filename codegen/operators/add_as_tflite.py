@@ -1,7 +1,7 @@
 """Sum or difference as TensorFlow Lite Micro rounds it: each addend, moved up by 20 bits, and then their sum are scaled with
 two roundings each (its kernels add.h and sub.h). One of the addends may be constant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -106,20 +106,24 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
 
 
 def sample(draw) -> Graph:
-    """A random sum or difference of two activations, or of one and constants."""
+    """A random sum or difference of two activations, or of one and constants; sometimes of scales that make ties."""
     x = draw.tensor("a", (1, draw.integer(1, 6), draw.integer(1, 9)))
     quantization = draw.quantization(x.quantization.scale)
+    ties = draw.choice([False, True])
+    if ties:
+        quantization = replace(quantization, scale=2 * x.quantization.scale)
     low, high = draw.range()
     sink, signs = Sink(quantization, low, high), (1, draw.choice([1, -1]))
     y = Tensor("y", x.shape, quantization)
     if draw.choice([False, True]):
         b = x if draw.choice([False, False, True]) else draw.tensor("b", x.shape)
+        b = replace(b, quantization=replace(b.quantization, scale=x.quantization.scale)) if ties else b
         scales = [x.quantization.scale, b.quantization.scale]
         attributes = attributes_of(signs[1] < 0, sink, scales, signs)
         return sampling.graph("add_as_tflite", [x, b], y, attributes)
     other: Quantization = draw.quantization(x.quantization.scale)
     constant = draw.integer(0, 1)
-    scales = [x.quantization.scale, other.scale][:: 1 if constant else -1]
+    scales = [x.quantization.scale, x.quantization.scale if ties else other.scale][:: 1 if constant else -1]
     count, inner, times = draw.choice([(*x.shape[1:], 1), (x.shape[2], 1, x.shape[1])])
     levels = [draw.integer(-255, 255) for _ in range(count)]
     attributes = attributes_of(signs[1] < 0, sink, scales, signs, constant, levels, inner, times)

@@ -163,6 +163,15 @@ def test_arithmetic(tmp_path, kind, options, other, constant):
         check(tmp_path, f, [x, b] if constant is None else [x], [y])
 
 
+@pytest.mark.parametrize("kind", ["ADD", "SUB"])
+def test_ties_of_sums(tmp_path, kind):
+    """Scales with which half of all results lie between two levels."""
+    f = File()
+    a, b, y = f.tensor((1, 256), 0.05, 3), f.tensor((1, 256), 0.05, -9), f.tensor((1, 256), 0.1, 5)
+    f.op(kind, [a, b], [y], f"{kind.title()}Options")
+    check(tmp_path, f, [a, b], [y])
+
+
 def test_factors_of_differences_have_24_bits(tmp_path):
     """TensorFlow Lite Micro computes them in float32, those of sums in float64."""
     for kind in ("ADD", "SUB"):
@@ -316,6 +325,41 @@ def test_shapes_that_are_computed(tmp_path):
     both = f.op("CONCATENATION", [f.constant([1]), eight, f.constant([5])], [f.tensor((3,), kind="int32")], "ConcatenationOptions")  # fmt: skip
     z = f.op("RESHAPE", [x, both], [f.tensor((1, 8, 5), *q)])
     check(tmp_path, f, [x], [y, z], most=0)
+
+
+def test_shapes_that_are_computed_have_their_values(tmp_path):
+    """Where TensorFlow Lite Micro wants constants."""
+    f, q = File(), quantization()
+    x = f.tensor((1, 4, 6), *q)
+
+    def integers(kind, inputs, n, options="", **fields):
+        return f.op(kind, inputs, [f.tensor(() if n is None else (n,), kind="int32")], options, **fields)
+
+    shape = integers("SHAPE", [x], 3, "ShapeOptions", OutType=tflite.TensorType.INT32)
+    last = [f.constant([-1]), f.constant([0]), f.constant([1])]
+    six = integers("STRIDED_SLICE", [shape, *last], None, "StridedSliceOptions", ShrinkAxisMask=1)
+    rest = [f.constant([1]), f.constant([0]), f.constant([1])]
+    sides = integers("STRIDED_SLICE", [shape, *rest], 2, "StridedSliceOptions", EndMask=1)
+    twelve = integers("MUL", [six, f.constant(2)], None, "MulOptions")
+    five = integers(
+        "SUB", [integers("ADD", [six, f.constant(1)], None, "AddOptions"), f.constant(2)], None, "SubOptions"
+    )
+    three = integers("GATHER", [f.constant([9, 8, 7, 6, 5, 3]), five], None, "GatherOptions")
+    one = integers("CAST", [integers("SQUEEZE", [f.constant([1])], None)], None)
+    begin = integers("PACK", [f.constant(0), one, f.constant(2)], 3, "PackOptions", ValuesCount=3)
+    size = integers("PACK", [one, three, f.constant(-1)], 3, "PackOptions", ValuesCount=3)
+    y = f.op("SLICE", [x, begin, size], [f.tensor((1, 3, 4), *q)], "SliceOptions")
+    whole = integers("REDUCE_PROD", [sides, f.constant([0])], None, "ReducerOptions")
+    parts = [integers("EXPAND_DIMS", [n, f.constant(0)], 1, "ExpandDimsOptions") for n in (one, one, twelve, whole)]
+    wanted = integers("CONCATENATION", parts, 4, "ConcatenationOptions")
+    flat = f.op("RESHAPE", [x, f.constant([1, 1, 1, 24])], [f.tensor((1, 1, 1, 24), *q)])
+    z = f.op("BROADCAST_TO", [flat, wanted], [f.tensor((1, 1, 12, 24), *q)], "BroadcastToOptions")
+    f.write(tmp_path / "m.tflite", [x], [y, z])
+    graph = import_onnx.read(tmp_path / "m.tflite", floats=False)
+    values = RNG.integers(-128, 128, (2, 4, 6)).astype(np.int8)
+    found = reference.run(graph, {f"t{x}": values})
+    assert np.array_equal(found[f"t{y}"], values[:, 1:4, 2:])
+    assert np.array_equal(found[f"t{z}"], np.broadcast_to(values.reshape(2, 1, 1, 24), (2, 1, 12, 24)))
 
 
 def test_large_constants_are_no_shapes(tmp_path):
