@@ -37,8 +37,7 @@ def compiled(work: Path, prefix: str, flags: list[str]) -> list[Path]:
 
 
 @needs_cross
-@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4"])
-@pytest.mark.parametrize("level", ["-Os", "-O3"])  # the presets take -O2
+@pytest.mark.parametrize(("core", "level"), [("cortex-m0", "-Os"), ("cortex-m4", "-O3")])  # the presets take -O2
 def test_arm_builds_have_no_warnings_and_few_needs(tmp_path: Path, core: str, level: str):
     objects = compiled(tmp_path, CROSS, [f"-mcpu={core}", "-mthumb", level])
     floats = [path for path in objects if path.name.startswith("lam_float_")]
