@@ -96,15 +96,10 @@ def _scale(quantization: Quantization) -> np.float32:
     return np.float32(quantization.scale)
 
 
-def _read_product(reader, node) -> bool:
-    """Products with one number, too, are of integers."""
-    return broadcast.read_with_array(reader, node)
-
-
 READERS: Mapping[str, Callable[..., bool]] = {
     **dict.fromkeys(TABLES, _read_table),
     **dict.fromkeys(("Add", "Sub"), add_as_tflite.read),
-    "Mul": _read_product,
+    "Mul": broadcast.read_with_array,  # with one number, too, of integers
 }
 
 

@@ -1,7 +1,7 @@
-"""Constant padding of rows and columns. Padding in front of a convolution is folded into it (passes.fold_pads)."""
+"""Constant padding of rows and columns, or of any axis seen as rows. Padding in front of a convolution is folded into it (passes.fold_pads)."""
 
 from dataclasses import dataclass
-from math import floor
+from math import floor, prod
 
 from lamella.codegen.ir import Graph, Node, Tensor
 from lamella.codegen.operators import sampling, windows
@@ -17,27 +17,43 @@ class Pad2d:
 
 
 def read(reader, node) -> None:
-    """ONNX Pad, mode constant, all axes behind the channels."""
+    """ONNX Pad, mode constant, all axes but the batch: rows and columns at once, others one after the other."""
     a = reader.attributes(node, mode="constant", pads=None, value=0.0)
-    x = windows.image(reader, node)
+    x = reader.activation(node, 0)
     if a["mode"] != "constant":
         raise reader.unsupported(node, f"mode {a['mode']!r}; constant is supported")
     pads = [int(p) for p in reader.constant(node, 1, a["pads"])]
     axes = reader.constant(node, 3)
-    rank = len(reader.activation(node, 0).shape)
+    rank = len(x.shape)
     axes = [int(v) % rank for v in axes] if axes is not None else list(range(rank))
     if len(pads) != 2 * len(axes) or min(pads, default=0) < 0 or max(pads, default=0) > 65535:
         raise reader.unsupported(node, f"pads {pads} for axes {axes}; they must not be negative")
-    first, last = dict(zip(axes, pads, strict=False)), dict(zip(axes, pads[len(axes) :], strict=True))
-    if any(table.get(axis, 0) for table in (first, last) for axis in (0, 1)):
-        raise reader.unsupported(node, "padding of batch or channels; rows and columns are supported")
     value = reader.constant(node, 2, a["value"])
     q = x.quantization
     level = q.zero + floor(float(value.reshape(-1)[0] if hasattr(value, "reshape") else value) / q.scale + 0.5)
-    rows, columns = 2 if rank == 4 else None, rank - 1
-    amounts = tuple(table.get(axis, 0) for table in (first, last) for axis in (rows, columns))
-    shape = (1, x.shape[1], x.shape[2] + amounts[0] + amounts[2], x.shape[3] + amounts[1] + amounts[3])
-    windows.add(reader, "pad2d", node, x, shape, q, Pad2d(amounts, min(255, max(0, level))))
+    level = min(255, max(0, level))
+    amounts = {axis: (n, m) for axis, n, m in zip(axes, pads, pads[len(axes) :], strict=False) if n or m}
+    if 0 in amounts:
+        raise reader.unsupported(node, "padding of the batch; any other axis is supported")
+    if rank in (3, 4) and 1 not in amounts:
+        (top, bottom), (left, right) = (amounts.get(axis, (0, 0)) for axis in (2 if rank == 4 else None, rank - 1))
+        x = windows.image(reader, node)
+        shape = (1, x.shape[1], x.shape[2] + top + bottom, x.shape[3] + left + right)
+        windows.add(reader, "pad2d", node, x, shape, q, Pad2d((top, left, bottom, right), level))
+        return
+    for axis in sorted(amounts, reverse=True):
+        x = _padded(reader, node, x, axis, *amounts[axis], level)
+    reader.view(node, x, x.shape, node.output[0])
+
+
+def _padded(reader, node, x: Tensor, axis: int, before: int, after: int, level: int) -> Tensor:
+    """One axis, as the rows of an image."""
+    outer, size, inner = prod(x.shape[:axis]), x.shape[axis], prod(x.shape[axis + 1 :])
+    size += before + after
+    image = reader.view(node, x, (1, outer, x.shape[axis], inner))
+    pads = Pad2d((before, 0, after, 0), level)
+    image = reader.add_hidden("pad2d", node, [image], (1, outer, size, inner), x.quantization, pads)
+    return reader.view(node, image, (*x.shape[:axis], size, *x.shape[axis + 1 :]))
 
 
 def reference(graph: Graph, node: Node, inputs: list) -> object:
@@ -58,7 +74,7 @@ def sample(draw) -> Graph:
 
 OPERATOR = Operator(
     name="pad2d",
-    title="constant padding of rows and columns",
+    title="constant padding",
     onnx=("Pad",),
     read=read,
     reference=reference,

@@ -23,7 +23,7 @@ class Slice:
 
 
 def read(reader, node) -> None:
-    """ONNX Slice with steps of one, Split, and Gather with constant indices; along any axis but the batch."""
+    """ONNX Slice, Split, and Gather with constant indices; along any axis but the batch."""
     x = reader.activation(node, 0, rows=True)
     {"Slice": _slice, "Split": _split, "Gather": _gather}[node.op_type](reader, node, x, reader.shape_of(x))
 
@@ -33,19 +33,32 @@ def _slice(reader, node, x: Tensor, shape: tuple[int, ...]) -> None:
     starts, ends = (reader.constant(node, 1 + k, old[key]) for k, key in enumerate(("starts", "ends")))
     axes = reader.constant(node, 3, old["axes"])
     axes = range(len(starts)) if axes is None else axes
-    if any(int(step) != 1 for step in reader.constant(node, 4, ())):
-        raise reader.unsupported(node, "steps other than 1")
-    ranges = [
-        (int(axis), *slice(int(start), int(end)).indices(shape[int(axis)])[:2])
-        for axis, start, end in zip(axes, starts, ends, strict=True)
-        if -len(shape) <= int(axis) < len(shape)
-    ]
-    ranges = [(axis % len(shape), start, end) for axis, start, end in ranges]
-    ranges = [r for r in ranges if r[1:] != (0, shape[r[0]])] or ranges[:1]
-    if len(ranges) != 1:
-        raise reader.unsupported(node, f"{len(ranges)} axes at once; slice one axis after the other")
-    axis, start, end = ranges[0]
-    _part(reader, node, x, axis, start, end - start, node.output[0])
+    steps = reader.constant(node, 4, [1] * len(starts))
+    ranges = {}
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        if not -len(shape) <= int(axis) < len(shape) or int(step) < 1:
+            raise reader.unsupported(node, f"steps of {int(step)} along axis {int(axis)} of shape {shape}")
+        place = int(axis) % len(shape)
+        ranges[place] = (*slice(int(start), int(end)).indices(shape[place])[:2], int(step))
+    cut = [(axis, *r) for axis, r in ranges.items() if r != (0, shape[axis], 1)] or [(0, 0, shape[0], 1)]
+    for axis, start, end, step in cut[:-1]:
+        x = _stepped(reader, node, x, axis, start, end, step)
+    _stepped(reader, node, x, *cut[-1], node.output[0])
+
+
+def _stepped(reader, node, x: Tensor, axis: int, start: int, end: int, step: int, output: str | None = None) -> Tensor:
+    """Every step-th place of a run: of a whole number of steps, seen as two axes, one place of the second."""
+    if step == 1:
+        return _part(reader, node, x, axis, start, end - start, output)
+    shape = reader.shape_of(x)
+    count = -(-(end - start) // step)
+    first = min(start, shape[axis] - count * step)
+    if count < 1 or first < 0 or axis == 0:
+        raise reader.unsupported(node, f"{count} steps of {step} from {start} along axis {axis} of shape {shape}")
+    whole = _part(reader, node, x, axis, first, count * step)
+    pairs = reader.view(node, whole, (*shape[:axis], count, step, *shape[axis + 1 :]))
+    one = _part(reader, node, pairs, axis + 1, start - first, 1)
+    return reader.view(node, one, (*shape[:axis], count, *shape[axis + 1 :]), output)
 
 
 def _split(reader, node, x: Tensor, shape: tuple[int, ...]) -> None:

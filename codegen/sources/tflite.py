@@ -15,7 +15,7 @@ def parse(path: Path) -> onnx.ModelProto:
 
     from lamella.codegen.sources.tflite_model import Model
     from lamella.codegen.sources.tflite_operators import convert
-    from lamella.codegen.sources.tflite_writer import Writer
+    from lamella.codegen.sources.tflite_writer import Refused, Writer
 
     data = path.read_bytes()
     try:
@@ -27,6 +27,8 @@ def parse(path: Path) -> onnx.ModelProto:
         return writer.model()
     except LamellaError:
         raise
+    except Refused as reason:
+        raise UnsupportedError(f"{path}: {reason}") from None
     except (
         struct.error,
         ValueError,

@@ -11,6 +11,8 @@ import tflite
 from lamella.codegen.sources.onnx_file import LARGEST_TENSOR
 from lamella.errors import UnsupportedError, UsageError
 
+#: Of a longer name, which only a damaged file has, the beginning stands for it.
+LONGEST_NAME = 1000
 _TYPES = {
     tflite.TensorType.FLOAT32: np.float32,
     tflite.TensorType.UINT8: np.uint8,
@@ -153,4 +155,4 @@ class Model:
 
 
 def _text(raw: bytes | None) -> str:
-    return (raw or b"").decode("utf-8", "replace")
+    return (raw or b"")[:LONGEST_NAME].decode("utf-8", "replace")

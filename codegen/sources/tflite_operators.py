@@ -197,8 +197,10 @@ def _softmax(w: Writer, op: Op) -> None:
 
 
 def _pad(w: Writer, op: Op) -> None:
-    layout = w.layout(op)
     amounts = np.asarray(w.values(op.inputs[1]), np.int64)
+    # Rows and columns of an image: a convolution comes, which takes the padding over.
+    images = len(amounts) == 4 and not amounts[[0, 3]].any()
+    layout = "nchw" if images else w.layout(op)
     if layout == "nchw":
         amounts = amounts[list(TO_NCHW)]
     value = 0.0

@@ -384,6 +384,38 @@ def test_one_place_is_taken_where_steps_lie_in_front(tmp_path, axis, index):
     check(tmp_path, b.model(b.quantized(y)))
 
 
+@pytest.mark.parametrize(("starts", "ends", "axes", "steps"), [
+    ((0,), (9,), (2,), (2,)), ((1,), (9,), (2,), (2,)), ((1, 0), (6, 99), (2, 3), (2, 3)), ((1, -3, 2), (3, 9, 5), (1, 2, 3), (1, 1, 1)),
+    ((0, 1), (4, 6), (1, -1), (2, 3)), ((2,), (5,), (3,), (3,)), ((0, 0), (9, 9), (2, 3), (1, 1))])  # fmt: skip
+def test_slices_of_several_axes_and_with_steps(tmp_path, starts, ends, axes, steps):
+    constants = [np.array(v, np.int64) for v in (starts, ends, axes, steps)]
+    one(tmp_path, "Slice", (1, 4, 6, 6), constants, most=0)
+
+
+def test_steps_that_do_not_fit_are_refused(tmp_path):
+    for start, end, step, size, why in (
+        (0, 5, 2, 5, "3 steps of 2"),
+        (4, 0, -1, 5, "steps of -1"),
+        (3, 3, 2, 5, "0 steps"),
+    ):
+        constants = [np.array([v], np.int64) for v in (start, end, 2, step)]
+        with pytest.raises(UnsupportedError, match=f"Slice_n2.*{why}"):
+            one(tmp_path, "Slice", (1, 4, size), constants)
+
+
+@pytest.mark.parametrize(("shape", "pads"), [
+    ((1, 3, 4, 5), (0, 1, 0, 2, 0, 2, 1, 0)), ((1, 6), (0, 1, 0, 2)), ((1, 3, 4), (0, 2, 1, 0, 0, 0)),
+    ((1, 2, 3, 2, 4), (0, 1, 0, 1, 2, 0, 0, 3, 0, 1)), ((1, 3, 4, 5), (0, 0, 1, 0, 0, 0, 0, 2)),
+    ((1, 3, 4, 5), (0,) * 8)])  # fmt: skip
+def test_padding_of_any_axis(tmp_path, shape, pads):
+    one(tmp_path, "Pad", shape, [np.array(pads, np.int64), np.array(0.3, np.float32)], most=0)
+
+
+def test_padding_of_the_batch_is_refused(tmp_path):
+    with pytest.raises(UnsupportedError, match="Pad_n2.*batch"):
+        one(tmp_path, "Pad", (1, 3, 4), [np.array([1, 0, 0, 0, 0, 0])])
+
+
 @pytest.mark.parametrize("places", [[2, 0], [1, 2, 3], [[3, 3], [-1, 0]], [0, 1, 3, 4]])
 @pytest.mark.parametrize("axis", [1, 3, -2])
 def test_several_places_are_gathered(tmp_path, places, axis):
