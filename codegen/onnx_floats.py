@@ -19,7 +19,7 @@ from lamella.codegen.operators.concat import Concat
 from lamella.codegen.operators.float_binary import FloatBinary
 from lamella.codegen.operators.float_dequantize import FloatDequantize
 from lamella.codegen.operators.float_matmul import FloatMatmul
-from lamella.codegen.operators.float_pick import FloatPick
+from lamella.codegen.operators.float_pick import FloatPick, picked
 from lamella.codegen.operators.float_quantize import FloatQuantize
 from lamella.codegen.operators.float_reduce import FloatReduce
 from lamella.codegen.operators.float_unary import FloatUnary
@@ -160,6 +160,8 @@ class Floats(Builder):
     ) -> Operand:
         """Append an operator; its inputs are those operands that are tensors."""
         inputs = [o.tensor for o in operands if o.tensor is not None]
+        if not inputs:
+            raise self.unsupported(node, "all of its inputs are constant; export the model with constants folded")
         shape = tuple(int(d) for d in shape)
         if prod(shape) < 1:
             raise self.unsupported(node, f"its result would have shape {shape}")
@@ -242,8 +244,11 @@ class Floats(Builder):
         if prod(x.shape) >= 1 << 31:
             raise self.unsupported(node, "an input of 2^31 values")
         at = tuple(np.asarray(a, np.int64).astype(np.int32) for a in at) or (np.zeros(1, np.int32),)
-        shape = tuple(len(a) for a in at)
-        return self.float_node("float_pick", node, [x], shape, FloatPick(at, fill, x.value))
+        attributes = FloatPick(at, fill)
+        if x.value is not None:
+            self.length(node, *attributes.shape)
+            return self.fixed(picked(attributes, x.value.reshape(1, -1))[0])
+        return self.float_node("float_pick", node, [x], attributes.shape, attributes)
 
     def indexed(self, node: onnx.NodeProto, x: Operand, indices: list, fill: float = 0.0) -> Operand:
         """x at indices[k] along axis k, all combinations; an index below 0 stands for `fill`."""
@@ -312,7 +317,7 @@ class Floats(Builder):
         )
 
     def materialised(self, node: onnx.NodeProto, x: Operand) -> Operand:
-        """A tensor; a constant as one that is copied from flash."""
+        """A tensor; constants are refused."""
         if x.tensor is not None:
             return x
         raise self.unsupported(node, "one of its inputs is constant where only a tensor is supported")

@@ -26,14 +26,13 @@ def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
     a: FloatPick = node.attributes
     n = prod(a.shape)
     work = {"lam_float_pick.call": 1, "lam_float_pick.value": n, "lam_float_pick.axis": n * len(_axes(a))}
-    yield Choice("lam_float_pick", weight_bytes=0 if a.constant is None else 4 * a.constant.size, work=work)
+    yield Choice("lam_float_pick", work=work)
 
 
 def _describe(graph: Graph, node: Node) -> Struct:
     a: FloatPick = node.attributes
     axes = _axes(a)
     fields = {
-        "x": float_shape.constant("x", a.constant),
         "n": prod(a.shape),
         "axes": len(axes),
         "shape": float_shape.numbers("shape", [len(at) for at in axes]),

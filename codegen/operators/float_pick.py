@@ -12,11 +12,10 @@ from lamella.codegen.operators.record import Operator
 @dataclass(frozen=True)
 class FloatPick:
     """at: int32 arrays, one for each axis of the result: y[i, j, ..] is the value number at[0][i] + at[1][j] + .. of a sample, or
-    `fill` where one of them is below 0. constant: what is picked from, if that is no tensor."""
+    `fill` where one of them is below 0."""
 
     at: tuple[np.ndarray, ...]
     fill: float = 0.0
-    constant: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -24,18 +23,21 @@ class FloatPick:
         return tuple(len(a) for a in self.at)
 
 
-def reference(graph: Graph, node: Node, inputs: list) -> object:
-    """The same values."""
-    import torch
-
-    n: FloatPick = node.attributes
+def picked(n: FloatPick, x: np.ndarray) -> np.ndarray:
+    """The values themselves, of samples (N, values): (N, *shape)."""
     place, outside = np.zeros(n.shape, np.int64), np.zeros(n.shape, bool)
     for k, at in enumerate(n.at):
         along = at.reshape([-1 if j == k else 1 for j in range(len(n.at))])
         place, outside = place + along, outside | (along < 0)
-    x = inputs[0].numpy().reshape(len(inputs[0]), -1)
-    y = np.where(outside, np.float32(n.fill), x[:, np.where(outside, 0, place)])
-    return torch.from_numpy(y.reshape(len(x), *graph.tensors[node.output].shape[1:]))
+    return np.where(outside, np.float32(n.fill), x[:, np.where(outside, 0, place)])
+
+
+def reference(graph: Graph, node: Node, inputs: list) -> object:
+    """The same values."""
+    import torch
+
+    y = picked(node.attributes, inputs[0].numpy().reshape(len(inputs[0]), -1))
+    return torch.from_numpy(y.reshape(len(y), *graph.tensors[node.output].shape[1:]))
 
 
 def sample(draw) -> Graph:

@@ -54,7 +54,6 @@ void lam_float_reduce(const lam_float_reduce_desc *d, const uint8_t *const *x, u
 
 /* y[i, j, ..] = x[at(0, i) + at(1, j) + ..], or `fill` where one of them lies below 0. */
 typedef struct {
-    const float *x; /* NULL: an input */
     uint32_t n, axes;
     const uint32_t *shape; /* of y */
     const int32_t *at;     /* for each axis of y as many as it is long */

@@ -2,7 +2,7 @@
 
 void lam_float_pick(const lam_float_pick_desc *d, const uint8_t *const *x, uint8_t *y)
 {
-    const float *const from = d->x != NULL ? d->x : (const float *)(const void *)x[0];
+    const float *const from = (const float *)(const void *)x[0];
     float *const to = (float *)(void *)y;
     uint32_t at[LAM_FLOAT_AXES] = {0};
 

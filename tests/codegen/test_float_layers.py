@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lamella.codegen import import_onnx
+from lamella.codegen import import_onnx, reference
 from lamella.codegen.kernels.float_shape import inside
 from lamella.codegen.operators.windows import Window
 from lamella.errors import UnsupportedError, UsageError
@@ -120,3 +120,41 @@ def test_a_model_without_an_output_is_refused(tmp_path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
     with pytest.raises(UnsupportedError, match="no output"):
         import_onnx.read(tmp_path / "m.onnx")
+
+
+def of_dequantised_constant(tmp_path, op, inputs, shape):
+    """y = x + op(w), w of ten integers behind DequantizeLinear."""
+    inits = [numpy_helper.from_array(np.arange(-5, 5, dtype=np.int8), "levels")]
+    inits += [
+        numpy_helper.from_array(np.array(v, k), n) for n, v, k in (("scale", 0.25, np.float32), ("zero", 1, np.int8))
+    ]
+    inits += [numpy_helper.from_array(np.array(v, np.int64), f"c{k}") for k, v in enumerate(inputs)]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["levels", "scale", "zero"], ["w"], name="dequantize"),
+        helper.make_node(op, ["w", *(f"c{k}" for k in range(len(inputs)))], ["moved"], name="moved"),
+        helper.make_node("Add", ["x", "moved"], ["y"], name="sum"),
+    ]
+    ports = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, shape)] for n in ("x", "y")]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", *ports, inits), opset_imports=[helper.make_opsetid("", 18)], ir_version=8
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(("op", "inputs", "levels"), [
+    ("Slice", ([7], [2], [0], [-2]), (1, -1, -3)), ("Pad", ([2, 0],), (0, 0, *range(-6, 4))), ("Gather", ([9, 0],), (3, -6))])  # fmt: skip
+def test_a_constant_that_moves_stays_one(tmp_path, op, inputs, levels):
+    """Slices of a dequantised bias, as in a loop's body, were a layer without inputs."""
+    graph = import_onnx.read(of_dequantised_constant(tmp_path, op, inputs, (1, len(levels))))
+    assert [node.op for node in graph.nodes] == ["float_binary"]
+    x = np.linspace(-1, 1, len(levels), dtype=np.float32)[None]
+    found = reference.run(graph, {"x": x})["y"]
+    assert np.array_equal(found, x + np.float32(0.25) * np.array(levels, np.float32))
+
+
+def test_a_layer_of_constants_alone_is_refused(tmp_path):
+    path = of_dequantised_constant(tmp_path, "ReduceMax", ([0],), (1, 1))
+    with pytest.raises(UnsupportedError, match="moved.*constant"):
+        import_onnx.read(path)
