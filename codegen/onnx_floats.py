@@ -160,8 +160,6 @@ class Floats(Builder):
     ) -> Operand:
         """Append an operator; its inputs are those operands that are tensors."""
         inputs = [o.tensor for o in operands if o.tensor is not None]
-        if not inputs:
-            raise self.unsupported(node, "all of its inputs are constant; export the model with constants folded")
         shape = tuple(int(d) for d in shape)
         if prod(shape) < 1:
             raise self.unsupported(node, f"its result would have shape {shape}")

@@ -32,22 +32,22 @@ class AddAsTflite:
 
 
 def read(reader, node) -> bool:
-    """ONNX Add and Sub of two quantised activations, or of one and constants; False if constants have no integers."""
-    constant = [reader.is_constant(name) for name in node.input]
-    exact = [reader.integers_of(name) if is_one else None for name, is_one in zip(node.input, constant, strict=True)]
-    if any(is_one and found is None for is_one, found in zip(constant, exact, strict=True)):
-        return False
+    """ONNX Add and Sub of two quantised activations, or of one and constants; False if those are no integers of 8 bits, which
+    is all that runtime knows."""
     reader.attributes(node)
     signs = (1, -1 if node.op_type == "Sub" else 1)
-    if True not in constant:
+    k = next((k for k, name in enumerate(node.input) if reader.is_constant(name)), None)
+    if k is None:
         inputs = broadcast.activations(reader, node)
         sink = reader.sink(node)
         scales = [x.quantization.scale for x in inputs]
         attributes = _attributes(reader, node, sink, scales, signs)
         reader.add("add_as_tflite", node, list(inputs), inputs[0].shape, sink.quantization, attributes)
         return True
-    k = constant.index(True)
-    levels, scale = exact[k]
+    exact = reader.integers_of(node.input[k])
+    if exact is None or np.abs(exact[0]).max(initial=0) > 255:
+        return False
+    levels, scale = exact
     x = reader.activation(node, 1 - k)
     shape = expand.broadcast(reader, node, x.shape, levels.shape)
     if shape != x.shape:
@@ -80,7 +80,7 @@ def attributes_of(
     factors = [requant.quantize_multiplier_twice(float(s / twice_the_largest)) for s in scales]
     whole = float(twice_the_largest / kind(kind(1 << UP) * kind(np.float32(sink.quantization.scale))))
     if not whole < 1:
-        raise ValueError(f"the output's scale is {whole:g} of what it may be")
+        raise ValueError(f"the output's scale is {whole:g} times smaller than it may be")
     total = requant.quantize_multiplier_twice(whole)
     constants = np.zeros(0, np.int64)
     if constant is not None:

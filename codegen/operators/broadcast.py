@@ -43,7 +43,7 @@ def read_with_array(reader, node) -> bool:
     shape = expand.broadcast(reader, node, x.shape, real.shape)
     if shape != x.shape:
         x = expand.add(reader, node, x, shape)
-    inner, spread = channels(shape, real.shape)
+    inner, spread = _channels(shape, real.shape)
     exact = reader.integers_of(node.input[k]) if node.op_type == "Mul" else None
     if exact is not None:
         levels, scales, bias = spread(exact[0]), exact[1], None
@@ -104,7 +104,7 @@ def batch_normalization(reader, node, channels: int) -> tuple[np.ndarray, np.nda
     return factor, beta - mean * factor
 
 
-def channels(shape: tuple[int, ...], constant: tuple[int, ...]):
+def _channels(shape: tuple[int, ...], constant: tuple[int, ...]):
     """Values that share one constant (the innermost axes), and how constants are laid out for all others."""
     aligned = (1,) * (len(shape) - len(constant)) + tuple(constant)
     axis = max((a for a, d in enumerate(aligned) if d > 1), default=0)
@@ -122,7 +122,7 @@ def pattern(reader, node, shape: tuple[int, ...], constant: tuple[int, ...]):
     aligned = (1,) * (len(shape) - len(constant)) + tuple(constant)
     axis = next((a for a, d in enumerate(aligned) if d > 1), 0)
     times = prod(shape[:axis])
-    inner, spread = channels(shape[axis:], aligned[axis:])
+    inner, spread = _channels(shape[axis:], aligned[axis:])
     if prod(shape) // (times * inner) > MOST:
         raise reader.unsupported(node, f"more than {MOST} constants")
     return times, inner, spread

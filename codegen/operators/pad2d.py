@@ -1,4 +1,5 @@
-"""Constant padding of rows and columns, or of any axis seen as rows. Padding in front of a convolution is folded into it (passes.fold_pads)."""
+"""Constant padding of rows and columns, or of any axis seen as rows. Padding in front of a convolution is folded into it
+(passes.fold_pads)."""
 
 from dataclasses import dataclass
 from math import floor, prod

@@ -270,15 +270,6 @@ def _split(axis_place: int, x_place: int) -> Callable[[Writer, Op], None]:
     return convert_split
 
 
-def _split_v(w: Writer, op: Op) -> None:
-    shape = w.tensor(op.inputs[0]).shape
-    axis = int(np.asarray(w.values(op.inputs[2])).reshape(())) % len(shape)
-    ends = np.cumsum([w.tensor(output).shape[axis] for output in op.outputs])
-    for output, start, end in zip(op.outputs, [0, *ends], ends, strict=False):
-        places = [w.constant([int(n)], np.int64) for n in (start, end, axis)]
-        w.put(output, w.node("Slice", [w.get(op.inputs[0]), *places]))
-
-
 def _pack(w: Writer, op: Op) -> None:
     axis, y = op.options(tflite.PackOptions).Axis(), w.tensor(op.outputs[0])
     axis %= len(y.shape)
@@ -438,7 +429,7 @@ OPERATORS: dict[str, Callable[[Writer, Op], None]] = {
     "STRIDED_SLICE": _strided_slice,
     "SLICE": _slice,
     "SPLIT": _split(0, 1),
-    "SPLIT_V": _split_v,
+    "SPLIT_V": _split(2, 0),
     "PACK": _pack,
     "UNPACK": _unpack,
     "GATHER": _gather,

@@ -21,13 +21,14 @@ void lam_add(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t 
 /* The same, faster, for -2^shift < b_multiplier < 0 <= a_multiplier < 2^shift. */
 void lam_subtract(const lam_add_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
 
-/* The sum or difference of TensorFlow Lite Micro, with its roundings: x is taken times multiplier / 2^31, half up, then by
- * 2^right, half away from zero.
- *   y = clamp(zero + total(+-a'((a - a_zero) * 2^20) +- b'((b - b_zero) * 2^20)), low, high). y may be a or b. */
+/* A factor applied with two roundings: x * multiplier / 2^31, half up; that / 2^right, half away from zero. */
 typedef struct {
     int32_t multiplier; /* 0 .. 2^31-1 */
     uint8_t right;      /* 0 .. 31 */
 } lam_twice;
+/* The sum or difference of TensorFlow Lite Micro, with its roundings:
+ *   first  = (a - a_zero) * 2^20 by the factor a, times -1 where a_negative;  second = the same of b
+ *   y      = clamp(zero + (first + second) by the factor total, low, high). y may be a or b. */
 typedef struct {
     uint32_t n;
     lam_twice a, b, total;
@@ -36,7 +37,7 @@ typedef struct {
     uint8_t zero, low, high;
 } lam_add_as_tflite_desc;
 void lam_add_as_tflite(const lam_add_as_tflite_desc *d, const uint8_t *a, const uint8_t *b, uint8_t *y);
-/* The same with constants for b'(...): `count` of them, each for `inner` values in turn, all of them `times` times. y may be x. */
+/* The same with constants for `second`: `count` of them, each for `inner` values in turn, all of them `times` times. y may be x. */
 typedef struct {
     uint32_t count, inner, times;
     const int32_t *constants;

@@ -318,3 +318,18 @@ def test_where_sizes_have_32_bits_axes_may_be_long(tmp_path):
     raw = vectors.seeded(graph)
     compiled = pipeline.compile_model(path, "host", graph=graph)
     assert verify.verify_board(compiled, raw, reference.run(graph, raw)).mismatches == 0
+
+
+def test_dynamically_quantised_models_are_told_what_to_do(tmp_path):
+    """What quantize_dynamic writes: ranges are measured as the model runs."""
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"], name="measure"),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"], name="back"),
+    ]
+    ports = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, (1, 4))] for n in ("x", "y")]
+    path = tmp_path / "m.onnx"
+    onnx.save(
+        helper.make_model(helper.make_graph(nodes, "g", *ports), opset_imports=[helper.make_opsetid("", 17)]), path
+    )
+    with pytest.raises(UnsupportedError, match=r"'measure' \(DynamicQuantizeLinear\).*--calibrate.*not dynamically"):
+        import_onnx.read(path)
