@@ -164,7 +164,8 @@ def histograms(model: onnx.ModelProto, samples: Mapping[str, np.ndarray], names:
             raise UsageError(f"tensor {name!r}: the float model itself computes values that are not finite")
         alike = len({len(mean) for mean in means.get(name, ())}) == 1  # else axis 1 is the batch
         channel = np.mean(means[name], axis=0) if alike else None
-        found[name] = Histogram(low, max(high, low + 1e-30), np.zeros(BINS, np.int64), channel)
+        # Of one value only: bars around it that are wide enough for 64 bits.
+        found[name] = Histogram(low, max(high, low + 1e-30, low + 1e-9 * abs(low)), np.zeros(BINS, np.int64), channel)
     for values in outputs(model, samples, names):
         for name, x in values.items():
             if name in found:

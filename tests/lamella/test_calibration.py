@@ -117,6 +117,20 @@ def test_ranges_hold_zero_and_lie_within_what_was_seen(low, width, counts):
         assert whole[0] - 1e-9 <= a and b <= whole[1] + 1e-9
 
 
+@pytest.mark.parametrize("value", [-1e30, -64.0, 0.0, 1e-40, 2.0])
+def test_a_tensor_of_one_value_has_a_range(value):
+    nodes = [onnx.helper.make_node("Mul", ["x", "z"], ["zero"]), onnx.helper.make_node("Add", ["zero", "c"], ["y"])]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3]) for name in ("x", "y")]
+    constants = [onnx.numpy_helper.from_array(np.float32([v]), name) for name, v in (("z", 0.0), ("c", value))]
+    graph = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    h = floats.histograms(model, {"x": np.ones((4, 3), np.float32)}, ["y"])["y"]
+    assert h.counts.sum() == 12
+    for method in ranges.METHODS.values():
+        low, high = method(h)
+        assert low <= 0 <= high and low < high and low <= np.float32(value) <= high
+
+
 def test_outliers_are_left_out_by_all_but_minmax():
     counts = np.zeros(floats.BINS, np.int64)
     counts[:200], counts[-1] = 10000, 1
