@@ -28,7 +28,7 @@ def _can_join(graph: Graph, node: Node) -> bool:
     """Whether the parts lie one behind the other in the result as they are, begin where kernels may read words, and lie nowhere
     else."""
     parts = [graph.tensors[name] for name in node.inputs]
-    if any(node.attributes.requants) or prod(parts[0].shape[: node.attributes.axis]) != 1:
+    if any(node.attributes.requants) or node.attributes.constants or prod(parts[0].shape[: node.attributes.axis]) != 1:
         return False
     if any(end % ALIGN for end in accumulate(part.bytes for part in parts[:-1])):
         return False

@@ -295,15 +295,25 @@ class Floats(Builder):
 
     def joined(self, node: onnx.NodeProto, parts: list[Operand], axis: int) -> Operand:
         """Tensors one behind the other along an axis."""
-        parts = [self.materialised(node, part) for part in parts]
         shape = list(parts[0].shape)
         axis %= len(shape)
-        if any([*p.shape[:axis], *p.shape[axis + 1 :]] != [*shape[:axis], *shape[axis + 1 :]] for p in parts):
+        if any(
+            [*p.shape[:axis], *p.shape[axis + 1 :]] != [*shape[:axis], *shape[axis + 1 :]] or 0 in p.shape
+            for p in parts
+        ):
             raise self.unsupported(node, f"shapes {', '.join(str(p.shape) for p in parts)}")
         shape[axis] = sum(p.shape[axis] for p in parts)
+        if all(p.value is not None for p in parts):
+            return self.fixed(np.concatenate([p.value for p in parts], axis))
         rows = shape[0] != 1  # then all parts get an axis of 1 in front, as the result does
-        tensors = [self._in_front(node, p, rows) for p in parts]
-        return self.float_node("concat", node, tensors, tuple(shape), Concat(axis + rows, (None,) * len(parts)))
+        tensors = [self._in_front(node, p, rows) for p in parts if p.value is None]
+        constants = tuple(
+            (k, np.asarray(p.value, np.float32).reshape((1,) * rows + p.shape))
+            for k, p in enumerate(parts)
+            if p.value is not None
+        )
+        attributes = Concat(axis + rows, (None,) * len(tensors), constants)
+        return self.float_node("concat", node, tensors, tuple(shape), attributes)
 
     def _in_front(self, node: onnx.NodeProto, x: Operand, wanted: bool) -> Operand:
         """The same values, with an axis of 1 in front of those of the file or without."""

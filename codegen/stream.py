@@ -65,7 +65,7 @@ def reading(graph: Graph, node: Node) -> Reading | None:
         alike = all(graph.tensors[name].shape == y.shape for name in node.inputs)
         return Reading() if alike else None
     if node.op == "concat":
-        return Reading() if node.attributes.axis == 1 else None
+        return Reading() if node.attributes.axis == 1 and not node.attributes.constants else None
     if node.op not in ("conv2d", "maxpool2d", "avgpool2d"):
         return None
     w, pool = node.attributes.window, getattr(node.attributes, "pool", None)

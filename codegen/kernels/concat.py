@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from math import prod
 
-from lamella.codegen.cdata import Struct, StructArray
+import numpy as np
+
+from lamella.codegen.cdata import Array, Struct, StructArray
 from lamella.codegen.ir import Choice, Graph, Node, Target
 from lamella.codegen.kernels import structs
 from lamella.codegen.kernels.record import Kernel
@@ -12,24 +14,29 @@ from lamella.codegen.operators.concat import Concat
 
 def _options(graph: Graph, node: Node, target: Target) -> Iterator[Choice]:
     outer = prod(graph.tensors[node.output].shape[: node.attributes.axis])
-    parts = list(zip(node.inputs, node.attributes.requants, strict=True))
-    copied = sum(graph.tensors[name].bytes for name, q in parts if q is None)
-    rescaled = graph.tensors[node.output].bytes - copied
+    parts = list(node.attributes.parts(node.inputs))
+    rescaled = sum(graph.tensors[name].bytes for name, q, _ in parts if q is not None)
+    copied = graph.tensors[node.output].bytes - rescaled
     names = ("call", "run", "copied", "rescaled")
     counts = (1, outer * len(parts), copied, rescaled)
-    yield Choice("lam_concat", work={f"lam_concat.{n}": c for n, c in zip(names, counts, strict=True)})
+    work = {f"lam_concat.{n}": c for n, c in zip(names, counts, strict=True)}
+    yield Choice("lam_concat", weight_bytes=sum(values.nbytes for _, values in node.attributes.constants), work=work)
 
 
 def _describe(graph: Graph, node: Node) -> Struct:
     a: Concat = node.attributes
+    outer = prod(graph.tensors[node.output].shape[: a.axis])
     parts = []
-    for k, (name, q) in enumerate(zip(node.inputs, a.requants, strict=True)):
+    for k, (name, q, values) in enumerate(a.parts(node.inputs)):
+        if values is not None:
+            array = Array(f"part{k}", "float" if values.dtype == np.float32 else "uint8_t", values)
+            parts.append(Struct("", {"bytes": values.nbytes // outer, "values": array}))
+            continue
         x = graph.tensors[name]
-        fields = {"bytes": x.bytes // prod(x.shape[: a.axis])}
+        fields = {"bytes": x.bytes // outer}
         if q is not None:
             fields |= {"rescale": 1, "in_zero": x.quantization.zero, "q": structs.requant(q, prefix=f"part{k}_")}
         parts.append(Struct("", fields))
-    outer = prod(graph.tensors[node.output].shape[: a.axis])
     array = StructArray("parts", "lam_concat_part", tuple(parts))
     return Struct("lam_concat_desc", {"outer": outer, "n_parts": len(parts), "parts": array})
 

@@ -16,12 +16,13 @@ typedef struct {
 } lam_pad2d_desc;
 void lam_pad2d(const lam_pad2d_desc *d, const uint8_t *x, uint8_t *y);
 
-/* One input of a concatenation: `bytes` of it stand side by side in each of the `outer` blocks of y. */
+/* One part of a concatenation: `bytes` of it stand side by side in each of the `outer` blocks of y. */
 typedef struct {
     uint32_t bytes;
     uint8_t rescale; /* 0: copied as it is, 1: requantised */
     uint8_t in_zero;
     lam_requant q;
+    const void *values; /* a constant; NULL: the part is the next input of x */
 } lam_concat_part;
 
 typedef struct {

@@ -19,9 +19,11 @@ static void lam_concat_copy(const lam_concat_part *part, const uint8_t *x, uint8
 void lam_concat(const lam_concat_desc *d, const uint8_t *const *x, uint8_t *y)
 {
     for (uint32_t block = 0; block < d->outer; block++) {
+        const uint8_t *const *input = x;
         for (uint32_t p = 0; p < d->n_parts; p++) {
             const lam_concat_part *part = &d->parts[p];
-            lam_concat_copy(part, x[p] + (size_t)block * part->bytes, y);
+            const uint8_t *from = part->values != NULL ? part->values : *input++;
+            lam_concat_copy(part, from + (size_t)block * part->bytes, y);
             y += part->bytes;
         }
     }

@@ -375,6 +375,38 @@ def test_parts_are_joined_along_a_new_first_axis(tmp_path):
     check(tmp_path, b.model(b.node("Transpose", [y], perm=[1, 0, 2])))
 
 
+@pytest.mark.parametrize("where", [0, 1, 2])
+@pytest.mark.parametrize("quantised", [False, True])
+def test_parts_may_be_constant(tmp_path, where, quantised):
+    """A transformer's class token, coordinates as channels, zeros in front of a convolution."""
+    b = Build()
+    token = b.constant(RNG.normal(size=(1, 2, 4)))
+    parts = [b.input((1, 3, 4)), b.input((1, 1, 4), scale=0.03)]
+    parts.insert(where, b.quantized(token, 0.02, 100) if quantised else token)
+    check(tmp_path, b.model(b.quantized(b.node("Concat", parts, axis=1), 0.02, 110)))
+
+
+def test_parts_may_be_constant_where_steps_lie_in_front(tmp_path):
+    b = Build()
+    y = b.node("Concat", [b.constant(RNG.normal(size=(2, 1, 4))), in_front(b)], axis=0)
+    y = b.node("Relu", [y])
+    check(tmp_path, b.model(b.node("Transpose", [b.quantized(y, 0.03, 0)], perm=[1, 0, 2])))
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 4), (1, 2, 5), (2, 4)])
+def test_constant_parts_that_do_not_fit_are_refused(tmp_path, shape):
+    b = Build()
+    y = b.node("Concat", [b.input((1, 3, 4)), b.constant(np.ones(shape))], axis=1)
+    model, path = b.model(b.quantized(y)), tmp_path / "m.onnx"
+    model.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info(model.graph.output[0].name, TensorProto.FLOAT, (1, 5, 4))
+    )
+    onnx.save(model, path)
+    for floats in (False, True):
+        with pytest.raises(UnsupportedError, match="Concat.*shapes"):
+            import_onnx.read(path, floats=floats)
+
+
 @pytest.mark.parametrize("index", [0, 2, -1])
 @pytest.mark.parametrize("axis", [0, 2])
 def test_one_place_is_taken_where_steps_lie_in_front(tmp_path, axis, index):

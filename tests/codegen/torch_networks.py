@@ -74,7 +74,7 @@ class Unet(nn.Module):
 
 
 class Attention(nn.Module):
-    """One block of a tiny transformer over 6 places, with two heads."""
+    """One block of a tiny transformer over 6 places and a class token, with two heads."""
 
     shape = (6, 16)
 
@@ -83,17 +83,17 @@ class Attention(nn.Module):
         self.norm, self.other = nn.LayerNorm(16), nn.LayerNorm(16)
         self.qkv, self.out = nn.Linear(16, 48), nn.Linear(16, 16)
         self.wide, self.narrow = nn.Linear(16, 32), nn.Linear(32, 16)
-        self.place = nn.Parameter(torch.randn(1, 6, 16))
+        self.token, self.place = nn.Parameter(torch.randn(1, 1, 16)), nn.Parameter(torch.randn(1, 7, 16))
         self.head = nn.Linear(16, 3)
 
     def forward(self, x):
-        x = x + self.place
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.place
         q, k, v = self.qkv(self.norm(x)).chunk(3, dim=2)
-        q, k, v = (t.reshape(-1, 6, 2, 8).transpose(1, 2) for t in (q, k, v))
+        q, k, v = (t.reshape(-1, 7, 2, 8).transpose(1, 2) for t in (q, k, v))
         weights = torch.softmax(q @ k.transpose(2, 3) * 8**-0.5, dim=3)
-        x = x + self.out((weights @ v).transpose(1, 2).reshape(-1, 6, 16))
+        x = x + self.out((weights @ v).transpose(1, 2).reshape(-1, 7, 16))
         x = x + self.narrow(F.gelu(self.wide(self.other(x))))
-        return self.head(x.mean(1))
+        return self.head(x[:, 0] + x.mean(1))
 
 
 class Functions(nn.Module):

@@ -37,19 +37,24 @@ def test_pad2d_matches_reference(lam: Runtime, shape, pads, value: int, seed: in
 @CHECKS
 @given(outer=st.integers(1, 4), sizes=st.lists(st.integers(1, 20), min_size=1, max_size=4), seed=SEEDS)
 def test_concat_matches_reference(lam: Runtime, outer: int, sizes: list[int], seed: int):
-    """Every other part is requantised on the way."""
+    """Every other part is requantised on the way, every third is a constant."""
     rng = np.random.default_rng(seed)
     inputs = [rng.integers(0, 256, (outer, n)).astype(np.uint8) for n in sizes]
     q = Requant(np.array([2**30]), np.array([30 + seed % 3]), zero=5, high=200)
-    expected = np.concatenate([q.at(x.astype(np.int64) - 9) if i % 2 else x for i, x in enumerate(inputs)], axis=1)
+    fixed = range(seed % 3, len(sizes), 3)
+    scaled = [i % 2 and i not in fixed for i in range(len(sizes))]
+    expected = np.concatenate([q.at(x.astype(np.int64) - 9) if scaled[i] else x for i, x in enumerate(inputs)], axis=1)
     with lam.memory() as memory:
         parts = lam.ffi.new("lam_concat_part[]", len(sizes))
         for i, n in enumerate(sizes):
-            parts[i].bytes, parts[i].rescale, parts[i].in_zero = n, i % 2, 9
+            parts[i].bytes, parts[i].rescale, parts[i].in_zero = n, scaled[i], 9
+            if i in fixed:
+                parts[i].values = memory.array("uint8_t", inputs[i])
             parts[i].q = lam.ffi.new("lam_requant *", c_requant(memory, q))[0]
         desc = lam.ffi.new("lam_concat_desc *", {"outer": outer, "n_parts": len(sizes), "parts": parts})
         y = memory.blank(expected.size)
-        x = lam.ffi.new("uint8_t *[]", [memory.array("uint8_t", part) for part in inputs])
+        given = [memory.array("uint8_t", part) for i, part in enumerate(inputs) if i not in fixed]
+        x = lam.ffi.new("uint8_t *[]", given)
         lam.lib.lam_concat(desc, x, y)
         np.testing.assert_array_equal(memory.read(y, expected.size).reshape(expected.shape), expected)
 
