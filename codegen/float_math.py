@@ -293,6 +293,10 @@ BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "prelu": lambda a, b: np.where(a < 0, a * b, a),
     "add_square": lambda a, b: a + b * b,
     "add_abs": lambda a, b: a + absolute(b),
+    "greater": lambda a, b: np.where(a > b, F(1), F(0)),
+    "greater_equal": lambda a, b: np.where(a >= b, F(1), F(0)),
+    "equal": lambda a, b: np.where(a == b, F(1), F(0)),
+    "keep": lambda a, b: np.where((a < 0) | (a > 0), b, F(0)),
 }
 
 

@@ -310,7 +310,7 @@ class Reader(Floats):
         if value.name in self._values and producer is not None and producer.op_type == "DequantizeLinear":
             _, raw = self.quantization(producer)
             return Port(value.name, self._values[value.name], "float32", raw)
-        if value.name in self._floats:
+        if value.name in self._floats and value.type.tensor_type.elem_type in (onnx.TensorProto.FLOAT, 0):
             return Port(value.name, self._floats[value.name], "float32", "float32")
         if value.name in self.integers:
             raw = RAW.get(value.type.tensor_type.elem_type, "uint8")

@@ -8,7 +8,7 @@ import numpy as np
 
 from lamella import tables
 from lamella.codegen.ir import Graph, Node, Sink, Tensor
-from lamella.codegen.operators import broadcast, sampling
+from lamella.codegen.operators import broadcast, logic, sampling
 from lamella.codegen.operators.record import Operator
 from lamella.errors import UnsupportedError
 
@@ -36,7 +36,7 @@ FUNCTIONS: Mapping[str, tuple[Mapping[str, float | str], Callable[..., np.ndarra
     "HardSigmoid": ({"alpha": 0.2, "beta": 0.5}, lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1)),
     "HardSwish": ({}, lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
     "LeakyRelu": ({"alpha": 0.01}, lambda x, alpha: np.where(x < 0, alpha * x, x)),
-    "ThresholdedRelu": ({"alpha": 1.0}, lambda x, alpha: np.where(x > alpha, x, 0)),
+    "ThresholdedRelu": ({"alpha": 1.0}, lambda x, alpha: np.where(logic.FUNCTIONS["Greater"](x, alpha), x, 0)),
     "Elu": ({"alpha": 1.0}, _exponential),
     "Selu": ({"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}, _exponential),
     "Celu": ({"alpha": 1.0}, lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0) / alpha), x)),
@@ -63,7 +63,7 @@ WITH_NUMBER: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "Min": np.minimum,
 }
 #: What a result that is not quantised may go to: all that a formula may hold, and its end.
-IN_FORMULAS = frozenset({*FUNCTIONS, *WITH_NUMBER, "PRelu", "Relu", "Clip", "QuantizeLinear"})
+IN_FORMULAS = frozenset({*FUNCTIONS, *WITH_NUMBER, *logic.FUNCTIONS, "PRelu", "Relu", "Clip", "QuantizeLinear"})
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,10 @@ class Formula:
 
 
 def read(reader, node) -> None:
-    """ONNX operators of FUNCTIONS; Div, Pow, Max and Min with one constant number."""
+    """ONNX operators of FUNCTIONS; Div, Pow, Max and Min with one constant number; comparisons and choices in a formula."""
+    if node.op_type in logic.FUNCTIONS:
+        _read_logic(reader, node)
+        return
     if node.op_type in WITH_NUMBER:
         if read_with_number(reader, node) or (node.op_type == "Div" and broadcast.read_with_array(reader, node)):
             return
@@ -113,25 +116,45 @@ def read_with_number(reader, node) -> bool:
     constant = [reader.is_constant(name) for name in node.input]
     if not any(constant) and not any(name in reader.deferred for name in node.input):
         return False
-    operands = []
-    for k in (0, 1):
-        if not constant[k]:
-            operands.append(_formula(reader, node, k))
+    operands = _operands(reader, node)
+    if operands is None:
+        return False
+    _combined(reader, node, WITH_NUMBER[node.op_type], operands)
+    return True
+
+
+def _read_logic(reader, node) -> None:
+    operands = _operands(reader, node)
+    if operands is None or not any(isinstance(f, Formula) for f in operands):
+        raise reader.unsupported(node, "constants that are not one number each, in a formula of one activation")
+    function = logic.FUNCTIONS[node.op_type]
+    _combined(reader, node, lambda *values: np.asarray(function(*values), np.float64), operands)
+
+
+def _operands(reader, node) -> list[Formula | float] | None:
+    """The inputs as formulas and constant numbers; None if a constant is not one number."""
+    found: list[Formula | float] = []
+    for k, name in enumerate(node.input):
+        if not reader.is_constant(name):
+            found.append(_formula(reader, node, k))
             continue
         number = np.asarray(reader.constant(node, k), np.float64)
         if number.size != 1 or number.ndim > 4:
-            return False
-        operands.append(float(number.reshape(())))
+            return None
+        found.append(float(number.reshape(())))
+    return found
+
+
+def _combined(reader, node, operation: Callable[..., np.ndarray], operands: list[Formula | float]) -> None:
+    """What an operator makes of formulas of one activation, and numbers."""
     reader.attributes(node)
     formulas = [f for f in operands if isinstance(f, Formula)]
     if len({f.x.name for f in formulas}) != 1:
         raise reader.unsupported(node, "two activations of which one is not quantised; quantise both")
-    operation = WITH_NUMBER[node.op_type]
-    first, second = (f.function if isinstance(f, Formula) else _always(f) for f in operands)
+    functions = [f.function if isinstance(f, Formula) else _always(f) for f in operands]
     words = [f.name if isinstance(f, Formula) else f"{f:g}" for f in operands]
-    text = f" {node.op_type.lower()} ".join(words)
-    _add(reader, node, Formula(formulas[0].x, lambda x: operation(first(x), second(x)), text))
-    return True
+    text = f" {node.op_type.lower()} ".join(words) if len(words) == 2 else f"{node.op_type.lower()} {' '.join(words)}"
+    _add(reader, node, Formula(formulas[0].x, lambda x: operation(*(f(x) for f in functions)), text))
 
 
 def begins(reader, node) -> bool:
@@ -214,7 +237,7 @@ def sample(draw) -> Graph:
 OPERATOR = Operator(
     name="table",
     title="functions of one value (sigmoid, tanh, GELU, with a constant number, ...), as a table of 256 bytes",
-    onnx=(*FUNCTIONS, "Div", "Pow", "Max", "Min"),
+    onnx=(*FUNCTIONS, *logic.FUNCTIONS, "Div", "Pow", "Max", "Min"),
     read=read,
     reference=reference,
     sample=sample,

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 
-from lamella.calibration import correct, equalize, floats, loops, ranges, states
+from lamella.calibration import correct, ends, equalize, floats, loops, ranges, states
 from lamella.errors import UnsupportedError
 from lamella.output import shorten
 
@@ -181,6 +181,8 @@ def _quantised(
                     per_channel=True,
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8,
+                    # Choices are parts of formulas (Where(x > 20, x, softplus(x))): one table from x to their result.
+                    nodes_to_exclude=[n.name for n in model.graph.node if n.op_type == "Where" and n.name],
                     extra_options={"TensorQuantOverrides": overrides},
                 )
         except Exception as error:
@@ -190,6 +192,7 @@ def _quantised(
             ) from None
         quantised = onnx.load(str(behind))
         loops.quantise_(quantised, limits)
+        ends.quantise_(quantised, limits)
         return quantised
 
 

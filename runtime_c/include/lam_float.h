@@ -157,6 +157,10 @@ float lam_float_pow(float a, float b);
 float lam_float_prelu(float a, float b);      /* a b where a is below 0 */
 float lam_float_add_square(float a, float b); /* a + b b */
 float lam_float_add_abs(float a, float b);
+float lam_float_greater(float a, float b); /* comparisons: 1 or 0 */
+float lam_float_greater_equal(float a, float b);
+float lam_float_equal(float a, float b);
+float lam_float_keep(float a, float b); /* b where a is not 0, else 0 */
 
 #ifdef __cplusplus
 }

@@ -440,6 +440,27 @@ float lam_float_add_abs(float a, float b)
     return a + lam_float_abs(b, 0.0f, 0.0f);
 }
 
+float lam_float_greater(float a, float b)
+{
+    return a > b ? 1.0f : 0.0f;
+}
+
+float lam_float_greater_equal(float a, float b)
+{
+    return a >= b ? 1.0f : 0.0f;
+}
+
+/* Written so that compilers do not warn of comparing floats, which is what is wanted here. */
+float lam_float_equal(float a, float b)
+{
+    return a >= b && a <= b ? 1.0f : 0.0f;
+}
+
+float lam_float_keep(float a, float b)
+{
+    return a < 0.0f || a > 0.0f ? b : 0.0f;
+}
+
 /* a^b: whole b of small size by multiplication, others by e^(b log a). */
 float lam_float_pow(float a, float b)
 {

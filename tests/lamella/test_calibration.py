@@ -146,6 +146,33 @@ def test_from_float_to_verified_c(folder, capsys):
     assert "loses most" in capsys.readouterr().err
 
 
+class Choices(nn.Module):
+    """Ends in operators that quantize_static leaves in float32, and chooses with Where inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        y = nn.functional.hardshrink(nn.functional.softplus(self.a(x)), 0.3)
+        return torch.tanh(self.b(y)), self.b(y + 1) / 2
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_functions_at_the_ends_and_choices_run_in_integers(tmp_path, capsys, dynamo):
+    torch.manual_seed(3)
+    model, x = tmp_path / "m.onnx", np.random.default_rng(3).normal(size=(24, 6)).astype(np.float32)
+    torch.onnx.export(Choices().eval(), (torch.zeros(1, 6),), str(model), input_names=["x"], dynamo=dynamo)
+    np.savez(tmp_path / "x.npz", x=x)
+    assert (
+        cli.main(["verify", str(model), "--calibrate", str(tmp_path / "x.npz"), "--board", "host", "--no-float"]) == 0
+    )
+    made = calibration.calibrate(model, tmp_path / "x.npz")
+    ends = {o.name for o in made.model.graph.output}
+    assert len(ends) == 2 and made.best.snr_db > 25
+    assert {n.op_type for n in made.model.graph.node for o in n.output if o in ends} == {"DequantizeLinear"}
+
+
 def test_quantize_writes_a_model_that_needs_no_samples(folder, tmp_path, capsys):
     out = tmp_path / "model.onnx"
     model, samples = str(folder / "float.onnx"), str(folder / "samples.npz")
