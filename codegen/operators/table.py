@@ -126,7 +126,9 @@ def read_with_number(reader, node) -> bool:
 def _read_logic(reader, node) -> None:
     operands = _operands(reader, node)
     if operands is None or not any(isinstance(f, Formula) for f in operands):
-        raise reader.unsupported(node, "constants that are not one number each, in a formula of one activation")
+        raise reader.unsupported(
+            node, "constants that are not one number; within a formula of one activation such can be"
+        )
     function = logic.FUNCTIONS[node.op_type]
     _combined(reader, node, lambda *values: np.asarray(function(*values), np.float64), operands)
 
@@ -150,7 +152,10 @@ def _combined(reader, node, operation: Callable[..., np.ndarray], operands: list
     reader.attributes(node)
     formulas = [f for f in operands if isinstance(f, Formula)]
     if len({f.x.name for f in formulas}) != 1:
-        raise reader.unsupported(node, "two activations of which one is not quantised; quantise both")
+        why = "two activations of which one is not quantised; quantise both"
+        if node.op_type in logic.FUNCTIONS:
+            why = "different activations; comparisons and choices have a form in integers within functions of one"
+        raise reader.unsupported(node, why)
     functions = [f.function if isinstance(f, Formula) else _always(f) for f in operands]
     words = [f.name if isinstance(f, Formula) else f"{f:g}" for f in operands]
     text = f" {node.op_type.lower()} ".join(words) if len(words) == 2 else f"{node.op_type.lower()} {' '.join(words)}"
