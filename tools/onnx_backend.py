@@ -4,8 +4,8 @@
     python tools/onnx_backend.py --update    run all and write docs/onnx_backend.md
 
 Lamella's models have float32 or 8-bit inputs whose axis 0 is the batch, and constants for everything that is not data. So each
-test is wrapped: every data input gets a batch axis of 1 in front, which a Reshape takes away again, and what is no float (axes,
-shapes, indices) becomes a constant. The operator itself stays as it is. A test passes if the C gives the suite's outputs within
+test is wrapped: every data input gets a batch axis of 1 in front, which a Reshape takes away again, truth values come and go as
+0 and 1 through a Cast, and what is neither (axes, shapes, indices) becomes a constant. The operator itself stays as it is. A test passes if the C gives the suite's outputs within
 the suite's tolerances.
 """
 
@@ -92,6 +92,7 @@ def wrapped(case: Case, fixed: set[str]) -> tuple[onnx.ModelProto, dict[str, np.
     parameters of the operator, also where they are float."""
     model = onnx.ModelProto()
     model.CopyFrom(case.model)
+    model.ir_version = max(model.ir_version, 4)  # from which on constants need not be inputs
     graph = model.graph
     given, before, after = {}, [], []
     ports = [value for value in graph.input if value.name not in {t.name for t in graph.initializer}]
@@ -102,21 +103,28 @@ def wrapped(case: Case, fixed: set[str]) -> tuple[onnx.ModelProto, dict[str, np.
         array = np.asarray(array)
         if array.dtype.kind == "f" and array.dtype != np.float32:
             raise Refused(f"element type {array.dtype}")
-        if array.dtype != np.float32 or value.name in fixed:
+        if array.dtype not in (np.float32, np.bool_) or value.name in fixed:
             graph.initializer.append(numpy_helper.from_array(array, value.name))
             continue
         name = f"{value.name}__batch"
         graph.input.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, *array.shape]))
-        before += _reshaped(graph, name, value.name, array.shape)
-        given[name] = array[None]
+        before += _reshaped(
+            graph, name, value.name, array.shape, onnx.TensorProto.BOOL if array.dtype == np.bool_ else None
+        )
+        given[name] = array[None].astype(np.float32)
     outputs = [value for value in graph.output if value.name]
-    if any(not isinstance(y, np.ndarray | np.generic) or y.dtype != np.float32 for y in case.outputs):
-        raise Refused("an output that is no float32 tensor")
+    kinds = [getattr(y, "dtype", None) for y in case.outputs]
+    if any(kind not in (np.float32, np.bool_) for kind in kinds):
+        raise Refused("an output that is no tensor of float32 or truth values")
     del graph.output[:]
     for value, array in zip(outputs, case.outputs, strict=True):
         name = f"{value.name}__batch"
         graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, *array.shape]))
-        after += _reshaped(graph, value.name, name, (1, *array.shape))
+        number = value.name
+        if array.dtype == np.bool_:
+            number = f"{value.name}__number"
+            after.append(_cast(value.name, number, onnx.TensorProto.FLOAT))
+        after += _reshaped(graph, number, name, (1, *array.shape))
     nodes = [*before, *graph.node, *after]
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
@@ -125,9 +133,16 @@ def wrapped(case: Case, fixed: set[str]) -> tuple[onnx.ModelProto, dict[str, np.
     return model, given
 
 
-def _reshaped(graph: onnx.GraphProto, source: str, result: str, shape) -> list[onnx.NodeProto]:
+def _reshaped(graph: onnx.GraphProto, source: str, result: str, shape, to: int | None = None) -> list[onnx.NodeProto]:
+    """Another shape, then the element type `to`."""
     graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{result}__shape"))
-    return [helper.make_node("Reshape", [source, f"{result}__shape"], [result], name=f"{result}__reshape")]
+    number = result if to is None else f"{result}__number"
+    nodes = [helper.make_node("Reshape", [source, f"{result}__shape"], [number], name=f"{result}__reshape")]
+    return nodes if to is None else [*nodes, _cast(number, result, to)]
+
+
+def _cast(source: str, result: str, to: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [result], name=f"{result}__cast", to=to)
 
 
 def generated(case: Case, name: str, folder: Path, fixed: frozenset[str] = frozenset()) -> tuple[dict, object]:

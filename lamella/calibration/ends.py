@@ -3,14 +3,11 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from lamella.calibration.ranges import Range
+from lamella.calibration.ranges import Range, quantization
 from lamella.codegen import operators
-
-LEVELS = 255
 
 
 def quantise_(model: onnx.ModelProto, limits: Mapping[str, Range]) -> int:
@@ -27,13 +24,9 @@ def quantise_(model: onnx.ModelProto, limits: Mapping[str, Range]) -> int:
         given = [makers.get(name) for name in maker.input if name and name not in stored]
         if not given or any(node is None or node.op_type != "DequantizeLinear" for node in given):
             continue
-        low, high = limits[output]
-        scale = np.float32((high - low) / LEVELS)
-        zero = np.uint8(np.clip(np.rint(-low / scale), 0, LEVELS))
         names = [f"{output}_scale", f"{output}_zero_point"]
-        model.graph.initializer.extend(
-            numpy_helper.from_array(v, n) for v, n in zip((np.asarray(scale), np.asarray(zero)), names, strict=True)
-        )
+        parameters = zip(quantization(limits[output]), names, strict=True)
+        model.graph.initializer.extend(numpy_helper.from_array(value, name) for value, name in parameters)
         real, levels = f"{output}_float", f"{output}_levels"
         maker.output[list(maker.output).index(output)] = real
         nodes.append(helper.make_node("QuantizeLinear", [real, *names], [levels], f"{output}_q"))

@@ -12,7 +12,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from lamella.calibration.layers import constants, drop_unused_
-from lamella.calibration.ranges import Range
+from lamella.calibration.ranges import Range, quantization
 from lamella.codegen.rewrites import recurrent
 from lamella.codegen.rewrites.editor import attribute
 
@@ -25,7 +25,6 @@ KEEPS = ("Identity", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose")
 EVERY = "_every"
 #: Behind the name of a tensor that quantize_static has quantised.
 QUANTISED = "_DequantizeLinear_Output"
-LEVELS = 255
 
 
 def opened(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
@@ -174,10 +173,8 @@ class _Loop:
 
     def _parameters(self, name: str, limits: Range) -> list[str]:
         """Names of a new scale and zero point."""
-        low, high = min(limits[0], 0.0), max(limits[1], 0.0)
-        scale = np.float32((high - low) / LEVELS) if high > low else np.float32(1)
-        zero = np.uint8(np.clip(np.rint(-low / scale), 0, LEVELS))
-        return [self._store(f"{name}_scale", np.asarray(scale)), self._store(f"{name}_zero", np.asarray(zero))]
+        scale, zero = quantization(limits)
+        return [self._store(f"{name}_scale", scale), self._store(f"{name}_zero", zero)]
 
     def _weights(self, name: str) -> list[str]:
         """Names of levels, scales and zero points: 8 bits, one symmetric scale per row."""

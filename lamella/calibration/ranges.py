@@ -48,4 +48,11 @@ def _with_zero(low: float, high: float) -> Range:
     return (low, high) if high > low else (0.0, 1.0)
 
 
+def quantization(limits: Range) -> tuple[np.ndarray, np.ndarray]:
+    """Scale (float32) and zero point (uint8) whose 256 levels cover a range, 0 among them."""
+    low, high = min(limits[0], 0.0), max(limits[1], 0.0)
+    scale = np.float32((high - low) / LEVELS) if high > low else np.float32(1)
+    return np.asarray(scale), np.asarray(np.uint8(np.clip(np.rint(-low / scale), 0, LEVELS)))
+
+
 METHODS: dict[str, Callable[[Histogram], Range]] = {"minmax": min_max, "percentile": percentile, "mse": mse}
