@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
@@ -26,7 +27,7 @@ def quantise_(model: onnx.ModelProto, limits: Mapping[str, Range]) -> int:
             continue
         names = [f"{output}_scale", f"{output}_zero_point"]
         parameters = zip(quantization(limits[output]), names, strict=True)
-        model.graph.initializer.extend(numpy_helper.from_array(value, name) for value, name in parameters)
+        model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for value, name in parameters)
         real, levels = f"{output}_float", f"{output}_levels"
         maker.output[list(maker.output).index(output)] = real
         nodes.append(helper.make_node("QuantizeLinear", [real, *names], [levels], f"{output}_q"))

@@ -174,7 +174,7 @@ class _Loop:
     def _parameters(self, name: str, limits: Range) -> list[str]:
         """Names of a new scale and zero point."""
         scale, zero = quantization(limits)
-        return [self._store(f"{name}_scale", scale), self._store(f"{name}_zero", zero)]
+        return [self._store(f"{name}_scale", np.asarray(scale)), self._store(f"{name}_zero", np.asarray(zero))]
 
     def _weights(self, name: str) -> list[str]:
         """Names of levels, scales and zero points: 8 bits, one symmetric scale per row."""

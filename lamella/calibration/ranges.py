@@ -48,11 +48,14 @@ def _with_zero(low: float, high: float) -> Range:
     return (low, high) if high > low else (0.0, 1.0)
 
 
-def quantization(limits: Range) -> tuple[np.ndarray, np.ndarray]:
-    """Scale (float32) and zero point (uint8) whose 256 levels cover a range, 0 among them."""
-    low, high = min(limits[0], 0.0), max(limits[1], 0.0)
-    scale = np.float32((high - low) / LEVELS) if high > low else np.float32(1)
-    return np.asarray(scale), np.asarray(np.uint8(np.clip(np.rint(-low / scale), 0, LEVELS)))
+def quantization(limits: Range) -> tuple[np.float32, np.uint8]:
+    """Scale (float32) and zero point (uint8) whose 256 levels cover a range, 0 among them; to the bit those that onnxruntime
+    finds for it, so that a state has one quantisation whoever gives it."""
+    low, high = float(np.float32(min(limits[0], 0.0))), float(np.float32(max(limits[1], 0.0)))
+    step = (high - low) / LEVELS
+    if step < np.finfo(np.float32).tiny:
+        return np.float32(1), np.uint8(0)
+    return np.float32(step), np.uint8(np.rint(-low / step))
 
 
 METHODS: dict[str, Callable[[Histogram], Range]] = {"minmax": min_max, "percentile": percentile, "mse": mse}

@@ -117,6 +117,16 @@ def test_ranges_hold_zero_and_lie_within_what_was_seen(low, width, counts):
         assert whole[0] - 1e-9 <= a and b <= whole[1] + 1e-9
 
 
+@settings(max_examples=200, deadline=None)
+@given(low=st.floats(-1e6, 0), high=st.floats(0, 1e6))
+def test_scales_are_to_the_bit_those_of_onnxruntime(low, high):
+    from onnxruntime.quantization.quant_utils import compute_scale_zp
+
+    zero, scale = compute_scale_zp(np.float32(low), np.float32(high), np.array(0, np.uint8), np.array(255, np.uint8))
+    found = ranges.quantization((low, high))
+    assert (found[0].tobytes(), int(found[1])) == (np.float32(scale).tobytes(), int(zero))
+
+
 @pytest.mark.parametrize("value", [-1e30, -64.0, 0.0, 1e-40, 2.0])
 def test_a_tensor_of_one_value_has_a_range(value):
     nodes = [onnx.helper.make_node("Mul", ["x", "z"], ["zero"]), onnx.helper.make_node("Add", ["zero", "c"], ["y"])]
@@ -265,3 +275,25 @@ def test_a_float_streaming_model_gets_one_scale_for_each_state(tmp_path, capsys)
     written = ["quantize", model, *how, "--out", tmp_path / "q.onnx", "--quiet"]
     assert cli.main(list(map(str, written))) == 0
     assert cli.main(list(map(str, ["analyze", tmp_path / "q.onnx", *how[2:], "--no-float"]))) == 0
+
+
+class Elman(nn.Module):
+    """A state that is the result of a Tanh."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input, self.state = nn.Linear(4, 8), nn.Linear(8, 8)
+
+    def forward(self, x, h):
+        h = torch.tanh(self.input(x) + self.state(h))
+        return h * 2 - 1, h
+
+
+def test_a_state_from_a_function_is_in_integers(tmp_path):
+    torch.manual_seed(4)
+    model, samples = tmp_path / "m.onnx", tmp_path / "x.npz"
+    names = {"input_names": ["x", "h"], "output_names": ["y", "h_out"]}
+    torch.onnx.export(Elman().eval(), (torch.zeros(1, 4), torch.zeros(1, 8)), str(model), dynamo=False, **names)
+    np.savez(samples, x=np.random.default_rng(4).normal(0, 1, (60, 4)).astype(np.float32))
+    how = ["--calibrate", samples, "--state", "h=h_out", "--no-float", "--board", "host"]
+    assert cli.main(list(map(str, ["verify", model, *how]))) == 0
