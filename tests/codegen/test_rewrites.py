@@ -167,11 +167,11 @@ def test_movement_of_integers_changes_no_value(tmp_path, kind):
     y = m.node("Slice", [y, m.constant([1], np.int64), m.constant([9], np.int64), m.constant([2], np.int64)])
     y = m.node("Clip", [y, m.constant(40, kind), m.constant(100, kind)])
     a, b = m.node("Split", [y, m.constant([1, 3], np.int64)], axis=3, outputs=2)
-    y = m.node("Concat", [b, a], axis=3)
+    y = m.node("Concat", [b, m.constant(RNG.integers(30, 100, (1, 5, 8, 2)), kind), a], axis=3)
     y = m.node("Reshape", [y, m.constant([0, -1], np.int64)])
     real = m.node("DequantizeLinear", [y, scale, zero])
     y = m.node("Reshape", [m.node("QuantizeLinear", [real, scale, zero]), m.constant([0, 5, -1], np.int64)])
-    check(tmp_path, m, m.model(y, (1, 5, 32)), most=0)
+    check(tmp_path, m, m.model(y, (1, 5, 48)), most=0)
 
 
 def test_model_in_one_form_stays_as_it_is():

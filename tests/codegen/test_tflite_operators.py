@@ -226,6 +226,20 @@ def test_softmax(tmp_path):
     check(tmp_path, f, [x], [y])
 
 
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_a_part_may_be_constant(tmp_path, axis):
+    """Coordinates behind an image: also across the axes that change places."""
+    f = File()
+    q = quantization()
+    shape, whole = [1, 4, 5, 3], [1, 4, 5, 3]
+    shape[axis], whole[axis] = 2, whole[axis] + 2
+    x = f.tensor((1, 4, 5, 3), *q)
+    part = f.constant(RNG.integers(-128, 128, shape), "int8", *q)
+    y = f.op("CONCATENATION", [x, part], [f.tensor(tuple(whole), *q)], "ConcatenationOptions", Axis=axis)
+    y = f.op("MAX_POOL_2D", [y], [f.tensor((1, whole[1] // 2, whole[2] // 2, whole[3]), *q)], "Pool2DOptions", Padding=VALID, StrideH=2, StrideW=2, FilterHeight=2, FilterWidth=2)  # fmt: skip
+    check(tmp_path, f, [x], [y], most=0)
+
+
 def test_data_movement(tmp_path):
     """Movement behind a pooling, so that layouts change on the way: nothing may change a value."""
     f = File()
