@@ -411,6 +411,33 @@ def test_parts_may_be_constant(tmp_path, where, quantised):
     check(tmp_path, b.model(b.quantized(b.node("Concat", parts, axis=1), 0.02, 110)))
 
 
+def test_constant_parts_are_copied_where_others_are_made_in_place(tmp_path):
+    """All parts have the result's scale and begin where words do: without a constant nothing would be copied."""
+    b = Build()
+    parts = [b.quantized(b.node("Neg", [b.input((1, 4, 4))])), b.quantized(b.node("Abs", [b.input((1, 4, 4))]))]
+    parts.insert(1, b.constant(RNG.normal(size=(1, 4, 4))))
+    y = b.quantized(b.node("Concat", parts, axis=1))
+    check(
+        tmp_path, b.model(b.quantized(b.node("Sigmoid", [y]), 1 / 256, 0)), layers=["table", "table", "concat", "table"]
+    )
+
+
+def test_images_with_constant_channels_keep_them_by_rows(tmp_path):
+    """Coordinates: where memory counts, the layers around them may run by strips of rows, this one may not."""
+    b = Build()
+    x = b.quantized(b.node("Conv", [b.input((1, 2, 24, 24)), b.weights((4, 2, 3, 3))], pads=[1] * 4), 0.1)
+    y = b.quantized(b.node("Concat", [x, b.constant(RNG.normal(size=(1, 2, 24, 24)))], axis=1), 0.1)
+    y = b.quantized(b.node("Conv", [y, b.weights((4, 6, 3, 3))], strides=[2, 2]), 0.2)
+    path = tmp_path / "m.onnx"
+    onnx.save(b.model(y), path)
+    graph = import_onnx.read(path, floats=False)
+    raw = vectors.seeded(graph, 1)
+    for goal in ("ram", "balanced"):
+        lowered = pipeline.compile_model(path, "host", goal, graph=graph).graph
+        for name, array in reference.run(lowered, raw).items():
+            assert np.array_equal(array, reference.run(graph, raw)[name])
+
+
 def test_parts_may_be_constant_where_steps_lie_in_front(tmp_path):
     b = Build()
     y = b.node("Concat", [b.constant(RNG.normal(size=(2, 1, 4))), in_front(b)], axis=0)
