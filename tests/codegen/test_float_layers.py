@@ -158,3 +158,27 @@ def test_a_layer_of_constants_alone_is_refused(tmp_path):
     path = of_dequantised_constant(tmp_path, "ReduceMax", ([0],), (1, 1))
     with pytest.raises(UnsupportedError, match="moved.*constant"):
         import_onnx.read(path)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("first", [False, True])
+def test_constant_parts_of_a_concatenation(tmp_path, axis, first):
+    """Behind a Transpose the steps lie where the batch was; all parts have that form then, or none."""
+    rng, shape = np.random.default_rng(axis), [5, 1, 4]
+    shape[axis] = 2
+    part = rng.normal(size=shape).astype(np.float32)
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        helper.make_node("Concat", ["c", "t"] if first else ["t", "c"], ["joined"], name="it", axis=axis),
+        helper.make_node("Reshape", ["joined", "flat"], ["y"]),
+    ]
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", (1, 5, 4)), ("y", (1, None)))]
+    inits = [numpy_helper.from_array(part, "c"), numpy_helper.from_array(np.int64([1, -1]), "flat")]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], inits)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    x = rng.normal(size=(3, 5, 4)).astype(np.float32)
+    found = reference.run(import_onnx.read(tmp_path / "m.onnx"), {"x": x})["y"]
+    for k in range(3):
+        turned = x[k : k + 1].transpose(1, 0, 2)
+        wanted = np.concatenate([part, turned] if first else [turned, part], axis)
+        assert np.array_equal(found[k], wanted.reshape(-1))
