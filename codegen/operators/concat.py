@@ -80,7 +80,7 @@ def reference(graph: Graph, node: Node, inputs: list) -> object:
     found = []
     for given, q, values in node.attributes.parts(zip(inputs, node.inputs, strict=True)):
         if values is not None:
-            found.append(torch.from_numpy(values).expand(len(inputs[0]), *values.shape[1:]))
+            found.append(torch.tensor(values).expand(len(inputs[0]), *values.shape[1:]))
             continue
         x, name = given
         if q is not None:

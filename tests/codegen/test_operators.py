@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_kernels import Built, equal, run_node, thinned
 
-from lamella.codegen import kernels, operators, reference
-from lamella.codegen.ir import Target, body_of
-from lamella.codegen.operators import conv2d
+from lamella.codegen import float_math, kernels, operators, reference
+from lamella.codegen.ir import Target, Tensor, body_of
+from lamella.codegen.operators import conv2d, sampling
+from lamella.codegen.operators.float_binary import FloatBinary
 
 OPERATORS = sorted(operators.operators())
 TARGETS = [
@@ -46,6 +47,22 @@ def test_every_kernel_equals_the_reference(lam, name):
             assert equal(got, expected), choice
 
     check()
+
+
+@pytest.mark.parametrize("function", sorted(float_math.BINARY))
+def test_functions_of_two_agree_on_every_pair_of_odd_values(lam, function):
+    """Equal ones, zeros of both signs, the smallest and the largest, infinities, NaN."""
+    odd = [0.0, 0.5, 1.0, 2.5, 3.0, 1e-40, 1e-30, 1e38, np.inf]
+    values = np.array([*odd, *np.negative(odd), np.nan], np.float32)
+    n = len(values)
+    a, b = Tensor("a", (1, n, 1), None), Tensor("b", (1, 1, n), None)
+    attributes = FloatBinary(function, (n, n), ((n, 1), (1, n)))
+    graph = sampling.graph("float_binary", [a, b], Tensor("y", (1, n, n), None), attributes)
+    (node,) = graph.nodes
+    xs = [values.reshape(1, n, 1), values.reshape(1, 1, n)]
+    expected = reference.run_node(graph, node, xs)
+    for choice in options(graph, node):
+        assert equal(run_node(lam, graph, replace(node, choice=choice), xs), expected), choice
 
 
 @pytest.mark.parametrize("name", OPERATORS)
