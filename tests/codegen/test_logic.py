@@ -38,10 +38,10 @@ def check(tmp_path, made):
 
 @pytest.mark.parametrize("op", ["Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"])
 def test_comparisons_choose(tmp_path, op):
-    check(tmp_path, model([N(op, ["x", "y"], ["c"]), N("Where", ["c", "x", "y"], ["out"])]))
-    check(
-        tmp_path, model([N(op, ["a", "y"], ["c"]), N("Where", ["c", "a", "y"], ["out"])], a=np.float32([[[0.5], [0]]]))
-    )
+    other = N("Neg", ["y"], ["other"])
+    check(tmp_path, model([N(op, ["x", "y"], ["c"]), other, N("Where", ["c", "x", "other"], ["out"])]))
+    half = np.float32([[[0.5], [0]]])
+    check(tmp_path, model([N(op, ["a", "y"], ["c"]), other, N("Where", ["c", "a", "other"], ["out"])], a=half))
 
 
 @pytest.mark.parametrize("op", ["And", "Or", "Xor"])
