@@ -181,8 +181,6 @@ def _quantised(
                     per_channel=True,
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8,
-                    # Choices are parts of formulas (Where(x > 20, x, softplus(x))): one table from x to their result.
-                    nodes_to_exclude=[n.name for n in model.graph.node if n.op_type == "Where" and n.name],
                     extra_options={"TensorQuantOverrides": overrides},
                 )
         except Exception as error:

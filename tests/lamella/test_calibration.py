@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lamella import calibration, cli
-from lamella.calibration import correct, equalize, floats, layers, ranges
+from lamella.calibration import correct, ends, equalize, floats, layers, ranges
 from lamella.calibration.quantize import snr_db
 from lamella.errors import UsageError
 
@@ -275,6 +275,25 @@ def test_a_float_streaming_model_gets_one_scale_for_each_state(tmp_path, capsys)
     written = ["quantize", model, *how, "--out", tmp_path / "q.onnx", "--quiet"]
     assert cli.main(list(map(str, written))) == 0
     assert cli.main(list(map(str, ["analyze", tmp_path / "q.onnx", *how[2:], "--no-float"]))) == 0
+
+
+def test_ends_in_float_stay_so(folder):
+    """What has no form in integers, what follows from it, and what is read inside too."""
+    node = onnx.helper.make_node
+    pair = [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "z"], ["d"])]
+    nodes = [*pair, node("Tanh", ["d"], ["a"]), node("LogSoftmax", ["d"], ["b"]), node("Neg", ["b"], ["c"])]
+    nodes += [node("Sigmoid", ["d"], ["e"]), node("Exp", ["e"], ["f"]), node("LogSoftmax", ["d"], ["g"])]
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 4]) for name in "xabcefg"]
+    stored = [
+        onnx.numpy_helper.from_array(v, n) for n, v in (("s", np.array(0.1, np.float32)), ("z", np.array(9, np.uint8)))
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], stored)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    assert ends.quantise_(model, {name: (-1.0, 1.0) for name in "abcefg"}) == 1
+    onnx.checker.check_model(model)
+    makers = {n.output[0]: n.op_type for n in model.graph.node}
+    found = [makers[o.name] for o in model.graph.output]
+    assert found == ["DequantizeLinear", "LogSoftmax", "Neg", "Sigmoid", "Exp", "LogSoftmax"]
 
 
 class Elman(nn.Module):
