@@ -5,8 +5,8 @@
 
 Lamella's models have float32 or 8-bit inputs whose axis 0 is the batch, and constants for everything that is not data. So each
 test is wrapped: every data input gets a batch axis of 1 in front, which a Reshape takes away again, truth values come and go as
-0 and 1 through a Cast, and what is neither (axes, shapes, indices) becomes a constant. The operator itself stays as it is. A test passes if the C gives the suite's outputs within
-the suite's tolerances.
+0 and 1 through a Cast, and what is neither (axes, shapes, indices) becomes a constant. The operator itself stays as it is. A test
+passes if the C gives the suite's outputs within the suite's tolerances.
 """
 
 import argparse

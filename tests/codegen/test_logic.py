@@ -1,8 +1,10 @@
-"""Comparisons, logic and choices in float32, against onnxruntime; those within a formula: tests/codegen/test_widened_operators.py."""
+"""Comparisons, logic and choices, within a formula of one activation and in float32, against onnxruntime."""
 
 import numpy as np
 import onnx
 import pytest
+from one_operator import Build, one
+from one_operator import check as check_integers
 from onnx import TensorProto, helper, numpy_helper
 
 from lamella.codegen import import_onnx, reference
@@ -76,3 +78,28 @@ def test_results_that_are_no_numbers_are_refused(tmp_path, nodes, kind, why):
     onnx.save(model(nodes, kind), tmp_path / "m.onnx")
     with pytest.raises(UnsupportedError, match=why):
         import_onnx.read(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("op", ["Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_comparison_chooses_within_a_formula(tmp_path, op, first):
+    """The threshold is a level: 10 x 0.05 in float32, which in float64 is another number."""
+    b = Build()
+    x = b.input((1, 40), scale=0.05)
+    threshold = b.constant(np.float32(10) * np.float32(0.05))
+    condition = b.node(op, [threshold, x] if first else [x, threshold])
+    y = b.node("Where", [condition, b.node("Softplus", [x]), b.node("Neg", [x])])
+    check_integers(tmp_path, b.model(b.quantized(y, 0.07, 128)), layers=["table"])
+
+
+@pytest.mark.parametrize("op", ["And", "Or", "Xor"])
+def test_conditions_are_combined_within_a_formula(tmp_path, op):
+    b = Build()
+    x = b.input((1, 40))
+    both = b.node(op, [b.node("Less", [x, b.constant(1.0)]), b.node("Greater", [b.node("Abs", [x]), b.constant(0.5)])])
+    y = b.node("Where", [b.node("Not", [both]), b.constant(-2.0), x])
+    check_integers(tmp_path, b.model(b.quantized(y)), layers=["table"])
+
+
+def test_thresholded_relu_at_its_threshold(tmp_path):
+    one(tmp_path, "ThresholdedRelu", (1, 40), alpha=float(np.float32(10) * np.float32(0.05)), layers=["table"], most=0)

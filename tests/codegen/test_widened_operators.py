@@ -6,87 +6,11 @@ import itertools
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from one_operator import RNG, Build, check, f32, in_front, one
+from onnx import TensorProto, helper
 
-from lamella import pipeline, vectors, witness
-from lamella.codegen import import_onnx, reference, stream
+from lamella.codegen import import_onnx
 from lamella.errors import UnsupportedError
-
-RNG = np.random.default_rng(5)
-
-
-class Build:
-    """A QDQ model grown node by node; every value is quantised with scale and zero point of its own unless told."""
-
-    def __init__(self, opset=20):
-        self.nodes, self.inits, self.inputs, self.opset = [], [], [], opset
-
-    def constant(self, values, kind=np.float32):
-        name = f"c{len(self.inits)}"
-        self.inits.append(numpy_helper.from_array(np.asarray(values, kind), name))
-        return name
-
-    def quantized(self, name, scale=0.05, zero=120, kind=np.uint8):
-        parameters = [self.constant(scale), self.constant(zero, kind)]
-        self.nodes.append(helper.make_node("QuantizeLinear", [name, *parameters], [f"{name}_q"]))
-        self.nodes.append(helper.make_node("DequantizeLinear", [f"{name}_q", *parameters], [f"{name}_d"]))
-        return f"{name}_d"
-
-    def input(self, shape, **quantization):
-        name = f"x{len(self.inputs)}"
-        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-        return self.quantized(name, **quantization)
-
-    def node(self, op, inputs, **attributes):
-        name = f"n{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [name], name=f"{op}_{name}", **attributes))
-        return name
-
-    def weights(self, shape, axis=0):
-        levels = RNG.integers(-127, 128, shape)
-        scales = RNG.uniform(0.002, 0.01, shape[axis])
-        parts = [self.constant(levels, np.int8), self.constant(scales), self.constant(np.zeros(shape[axis]), np.int8)]
-        return self.node("DequantizeLinear", parts, axis=axis)
-
-    def model(self, *outputs, kinds=None):
-        kinds = kinds or [TensorProto.FLOAT] * len(outputs)
-        values = [helper.make_tensor_value_info(o, k, None) for o, k in zip(outputs, kinds, strict=True)]
-        graph = helper.make_graph(self.nodes, "one", self.inputs, values, self.inits)
-        domains = {n.domain for n in self.nodes} | {""}
-        opsets = [helper.make_opsetid(d, self.opset if not d else 1) for d in sorted(domains)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-        return onnx.shape_inference.infer_shapes(model)
-
-
-def check(tmp_path, model, layers=None, most=1):
-    """Read it, compare with onnxruntime, and with itself after all passes; the graph."""
-    path = tmp_path / "m.onnx"
-    onnx.save(model, path)
-    graph = import_onnx.read(path, floats=False)
-    raw = vectors.seeded(graph, 1)
-    found = witness.compare(path, graph, raw, reference.run(graph, raw))
-    assert found["max_level_difference"] <= most, found
-    assert found["max_layer_difference"] <= 1, found
-    lowered = pipeline.compile_model(path, "host", graph=graph).graph
-    for name, array in reference.run(lowered, raw).items():
-        assert np.array_equal(array, reference.run(graph, raw)[name])
-    if layers is not None:
-        assert [node.op for node in graph.nodes if node.op != "reshape"] == layers
-    return graph
-
-
-def one(tmp_path, op, shape, inputs=(), scale=0.05, zero=120, most=1, opset=20, layers=None, **attributes):
-    """A single operator of one activation and constants."""
-    b = Build(opset)
-    x = b.input(shape)
-    y = b.node(
-        op, [x, *(c if isinstance(c, str) else b.constant(c, np.asarray(c).dtype) for c in inputs)], **attributes
-    )
-    return check(tmp_path, b.model(b.quantized(y, scale, zero)), layers, most)
-
-
-def f32(*shape):
-    return RNG.normal(0, 2, shape).astype(np.float32)
 
 
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Max", "Min"])
@@ -344,11 +268,6 @@ def test_all_that_is_not_supported_is_named_at_once(tmp_path):
     assert all(str(path) in line for line in lines)
 
 
-def in_front(b, shape=(1, 5, 4)):
-    """An activation whose steps lie in front of the batch, as recurrent layers take them."""
-    return b.node("Transpose", [b.input(shape)], perm=[1, 0, 2])
-
-
 @pytest.mark.parametrize("perm", [[1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
 def test_an_axis_may_lie_in_front_of_the_batch(tmp_path, perm):
     b = Build()
@@ -356,100 +275,6 @@ def test_an_axis_may_lie_in_front_of_the_batch(tmp_path, perm):
     if perm[0] != 1:
         y = b.node("Reshape", [y, b.constant([1, 20], np.int64)])
     check(tmp_path, b.model(b.quantized(y)))
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2, -1])
-def test_parts_are_joined_along_any_axis_where_steps_lie_in_front(tmp_path, axis):
-    b = Build()
-    y = b.node("Concat", [in_front(b), in_front(b)], axis=axis)
-    sizes = [5, 1, 4]
-    sizes[axis] *= 2
-    y = b.node("Reshape", [b.quantized(y, 0.06), b.constant([1, int(np.prod(sizes))], np.int64)])
-    check(tmp_path, b.model(y))
-
-
-def test_parts_are_joined_along_a_new_first_axis(tmp_path):
-    """The last states of two directions: (1, 1, 4) each, (2, 1, 4) together."""
-    b = Build()
-    y = b.quantized(b.node("Concat", [b.input((1, 1, 4)), b.input((1, 1, 4), scale=0.03)], axis=0), 0.06)
-    check(tmp_path, b.model(b.node("Transpose", [y], perm=[1, 0, 2])))
-
-
-@pytest.mark.parametrize("op", ["Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"])
-@pytest.mark.parametrize("first", [False, True])
-def test_a_comparison_chooses_within_a_formula(tmp_path, op, first):
-    """The threshold is a level: 10 x 0.05 in float32, which in float64 is another number."""
-    b = Build()
-    x = b.input((1, 40), scale=0.05)
-    threshold = b.constant(np.float32(10) * np.float32(0.05))
-    condition = b.node(op, [threshold, x] if first else [x, threshold])
-    y = b.node("Where", [condition, b.node("Softplus", [x]), b.node("Neg", [x])])
-    check(tmp_path, b.model(b.quantized(y, 0.07, 128)), layers=["table"])
-
-
-@pytest.mark.parametrize("op", ["And", "Or", "Xor"])
-def test_conditions_are_combined_within_a_formula(tmp_path, op):
-    b = Build()
-    x = b.input((1, 40))
-    both = b.node(op, [b.node("Less", [x, b.constant(1.0)]), b.node("Greater", [b.node("Abs", [x]), b.constant(0.5)])])
-    y = b.node("Where", [b.node("Not", [both]), b.constant(-2.0), x])
-    check(tmp_path, b.model(b.quantized(y)), layers=["table"])
-
-
-def test_thresholded_relu_at_its_threshold(tmp_path):
-    one(tmp_path, "ThresholdedRelu", (1, 40), alpha=float(np.float32(10) * np.float32(0.05)), layers=["table"], most=0)
-
-
-@pytest.mark.parametrize("where", [0, 1, 2])
-@pytest.mark.parametrize("quantised", [False, True])
-def test_parts_may_be_constant(tmp_path, where, quantised):
-    """A transformer's class token, coordinates as channels, zeros in front of a convolution."""
-    b = Build()
-    token = b.constant(RNG.normal(size=(1, 2, 4)))
-    parts = [b.input((1, 3, 4)), b.input((1, 1, 4), scale=0.03)]
-    parts.insert(where, b.quantized(token, 0.02, 100) if quantised else token)
-    check(tmp_path, b.model(b.quantized(b.node("Concat", parts, axis=1), 0.02, 110)))
-
-
-def test_constant_parts_are_copied_where_others_are_made_in_place(tmp_path):
-    """All parts have the result's scale and begin where words do: without a constant nothing would be copied."""
-    b = Build()
-    parts = [b.quantized(b.node("Neg", [b.input((1, 4, 4))])), b.quantized(b.node("Abs", [b.input((1, 4, 4))]))]
-    parts.insert(1, b.constant(RNG.normal(size=(1, 4, 4))))
-    y = b.quantized(b.node("Concat", parts, axis=1))
-    check(
-        tmp_path, b.model(b.quantized(b.node("Sigmoid", [y]), 1 / 256, 0)), layers=["table", "table", "concat", "table"]
-    )
-
-
-def test_constant_channels_are_no_part_of_a_strip(tmp_path):
-    """Coordinates: layers may run by strips of rows, but constants are stored whole."""
-    b = Build()
-    x = b.quantized(b.node("Conv", [b.input((1, 2, 8, 8)), b.weights((4, 2, 3, 3))], pads=[1] * 4), 0.1)
-    y = b.quantized(b.node("Concat", [x, b.constant(RNG.normal(size=(1, 2, 8, 8)))], axis=1), 0.1)
-    graph = check(tmp_path, b.model(y), layers=["conv2d", "concat"])
-    assert [stream.reading(graph, node) is None for node in graph.nodes] == [False, True]
-
-
-def test_parts_may_be_constant_where_steps_lie_in_front(tmp_path):
-    b = Build()
-    y = b.node("Concat", [b.constant(RNG.normal(size=(2, 1, 4))), in_front(b)], axis=0)
-    y = b.node("Relu", [y])
-    check(tmp_path, b.model(b.node("Transpose", [b.quantized(y, 0.03, 30)], perm=[1, 0, 2])))
-
-
-@pytest.mark.parametrize("shape", [(1, 0, 4), (1, 2, 5), (2, 4)])
-def test_constant_parts_that_do_not_fit_are_refused(tmp_path, shape):
-    b = Build()
-    y = b.node("Concat", [b.input((1, 3, 4)), b.constant(np.ones(shape))], axis=1)
-    model, path = b.model(b.quantized(y)), tmp_path / "m.onnx"
-    model.graph.output[0].CopyFrom(
-        helper.make_tensor_value_info(model.graph.output[0].name, TensorProto.FLOAT, (1, 5, 4))
-    )
-    onnx.save(model, path)
-    for floats in (False, True):
-        with pytest.raises(UnsupportedError, match="Concat.*shapes"):
-            import_onnx.read(path, floats=floats)
 
 
 @pytest.mark.parametrize("index", [0, 2, -1])

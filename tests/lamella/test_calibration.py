@@ -130,9 +130,9 @@ def test_scales_are_to_the_bit_those_of_onnxruntime(low, high):
 @pytest.mark.parametrize("value", [-1e30, -64.0, 0.0, 1e-40, 2.0])
 def test_a_tensor_of_one_value_has_a_range(value):
     nodes = [onnx.helper.make_node("Mul", ["x", "z"], ["zero"]), onnx.helper.make_node("Add", ["zero", "c"], ["y"])]
-    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3]) for name in ("x", "y")]
+    ports = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3]) for name in ("x", "y")]
     constants = [onnx.numpy_helper.from_array(np.float32([v]), name) for name, v in (("z", 0.0), ("c", value))]
-    graph = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    graph = onnx.helper.make_graph(nodes, "g", ports[:1], ports[1:], constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     h = floats.histograms(model, {"x": np.ones((4, 3), np.float32)}, ["y"])["y"]
     assert h.counts.sum() == 12
@@ -178,9 +178,9 @@ def test_functions_at_the_ends_and_choices_run_in_integers(tmp_path, capsys, dyn
         cli.main(["verify", str(model), "--calibrate", str(tmp_path / "x.npz"), "--board", "host", "--no-float"]) == 0
     )
     made = calibration.calibrate(model, tmp_path / "x.npz")
-    ends = {o.name for o in made.model.graph.output}
-    assert len(ends) == 2 and made.best.snr_db > 25
-    assert {n.op_type for n in made.model.graph.node for o in n.output if o in ends} == {"DequantizeLinear"}
+    outputs = {o.name for o in made.model.graph.output}
+    assert len(outputs) == 2 and made.best.snr_db > 25
+    assert {n.op_type for n in made.model.graph.node for o in n.output if o in outputs} == {"DequantizeLinear"}
 
 
 def test_quantize_writes_a_model_that_needs_no_samples(folder, tmp_path, capsys):
@@ -277,7 +277,7 @@ def test_a_float_streaming_model_gets_one_scale_for_each_state(tmp_path, capsys)
     assert cli.main(list(map(str, ["analyze", tmp_path / "q.onnx", *how[2:], "--no-float"]))) == 0
 
 
-def test_ends_in_float_stay_so(folder):
+def test_ends_in_float_stay_so():
     """What has no form in integers, what follows from it, and what is read inside too."""
     node = onnx.helper.make_node
     pair = [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "z"], ["d"])]
